@@ -1,0 +1,230 @@
+"""The two shores an actor deals with, as typed verbs: the engine, and a session's channel.
+
+`actors/engine` and `moorage.testing` implement `Engine`; `actors/ssh` implements `Channel`. They never meet except
+through protocol messages and `pump.py`. No library's name appears here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from protocol.base import Event, FaultClass, Size
+from protocol.settings import Settings
+
+if TYPE_CHECKING:
+    from actors.pump import Pump
+
+
+class EngineFault(Exception):
+    """The engine did not do what was asked. `fault` is classed by status code, `why` is the engine's own sentence."""
+
+    def __init__(self, fault: FaultClass, why: str) -> None:
+        super().__init__(f"{fault}: {why}")
+        self.fault: FaultClass = fault
+        self.why = why
+
+
+class ContainerOrder(Struct, frozen=True, kw_only=True):
+    """All that one container is made from. Env values live here and nowhere in a message.
+
+    `container`, `host`, `network`, `platform` are Docker Engine API objects in the API's own spelling (settings.py has
+    normalised them); the fields below are laid over them. `token` is unique per container and goes into the label
+    `moorage.token`: a name conflict with a container that carries it is our own earlier try, and counts as created.
+    """
+
+    name: str
+    token: str
+    image: str
+    container: Mapping[str, Any] = {}
+    host: Mapping[str, Any] = {}
+    network: Mapping[str, Any] = {}
+    platform: Mapping[str, Any] = {}
+    command: Sequence[str] | None = None  # None: the image's own CMD
+    entrypoint: Sequence[str] | None = None  # None: the image's own; []: none
+    env: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
+    tty: bool = False
+    stdin: bool = False  # OpenStdin, StdinOnce and all three attached
+    size: Size | None = None  # ConsoleSize, where the API honours it
+
+
+class ExecOrder(Struct, frozen=True, kw_only=True):
+    """One program in a running container."""
+
+    container: str  # id or name
+    command: Sequence[str]
+    env: Mapping[str, str] = {}
+    tty: bool = False
+    size: Size | None = None
+    user: str = ""
+    directory: str = ""
+
+
+class Exit(Struct, frozen=True, kw_only=True):
+    """How a program or container ended. `oom` is the engine's own word that memory ran out."""
+
+    status: int
+    oom: bool = False
+
+
+class Stranger(Struct, frozen=True, kw_only=True):
+    """A container that carries our instance label, as `list_containers` finds it."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+
+
+class Sink(Protocol):
+    """What an engine stream calls. All four are called in the loop's thread and never block."""
+
+    def output(self, data: bytes, stderr: bool) -> None: ...
+    def output_ended(self, error: str) -> None:
+        """No more output will come; `error` is empty when the engine closed it in order. Called exactly once."""
+
+    def pause_input(self) -> None:
+        """The engine's side is full: call `write` no more until `resume_input`."""
+
+    def resume_input(self) -> None: ...
+
+
+class Stream(Protocol):
+    """An attached exec's or container's stdio. Nothing here waits; what is full says so through the sink."""
+
+    def write(self, data: bytes) -> None: ...
+    def write_eof(self) -> None:
+        """Half-close: the program reads end of file on stdin, its output goes on."""
+
+    def pause_output(self) -> None: ...
+    def resume_output(self) -> None: ...
+    def close(self) -> None:
+        """Drop the stream; no sink method is called afterwards."""
+
+
+class Channel(Protocol):
+    """A session's SSH channel, as the pump and the session actor see it."""
+
+    def write(self, data: bytes, stderr: bool) -> None: ...
+    def write_eof(self) -> None: ...
+    def exit_status(self, status: int) -> None:
+        """Send `exit-status`."""
+
+    def exit_signal(self, name: str, core: bool, message: str) -> None:
+        """Send `exit-signal` (name without SIG)."""
+
+    def close(self) -> None:
+        """Close once what has been written is sent."""
+
+    def abort(self) -> None:
+        """Close at once, whatever is still unsent."""
+
+    def pause_input(self) -> None: ...
+    def resume_input(self) -> None: ...
+    def unsent_bytes(self) -> int:
+        """Output taken by `write` and not yet on its way to the client."""
+
+    def notify_when_sent(self, callback: Callable[[], None]) -> None:
+        """Call back once `unsent_bytes()` is 0 (at once if it is)."""
+
+
+class Engine(Protocol):
+    """Docker Engine API, as far as Moorage needs it. Methods raise `EngineFault` and nothing else.
+
+    Control calls are bounded by `timeouts.http` (a fault of class `timeout`); pulls, waits and streams are not.
+    A cancelled call settles on the engine before the cancellation goes on, except pull and wait, which just stop.
+    """
+
+    api: tuple[int, int]  # negotiated, e.g. (1, 41)
+
+    async def inspect_image(self, reference: str) -> str:
+        """The image's id. `not_found` when it is not on this host."""
+
+    async def pull_image(
+        self, reference: str, platform: Mapping[str, Any], auth: Mapping[str, str], progress: Callable[[str], None]
+    ) -> None:
+        """Pull until done. An error inside the stream is a fault. `progress` gets readable lines with sizes."""
+
+    async def create_container(self, order: ContainerOrder) -> str:
+        """The new container's id. Creating again after an answer that got lost gives the same container."""
+
+    async def attach_container(self, container: str, tty: bool, sink: Sink) -> Stream:
+        """Attach stdin, stdout and stderr; returns when the engine has switched protocols, so before `start` is safe."""
+
+    async def start_container(self, container: str) -> None: ...
+    async def wait_container(self, container: str) -> Exit:
+        """Wait until it runs no more."""
+
+    async def kill_container(self, container: str, signal: str) -> None: ...
+    async def resize_container(self, container: str, size: Size) -> None: ...
+    async def remove_container(self, name: str, token: str) -> None:
+        """Kill and remove by name, only if its token is ours. Gone already is done; being removed is `conflict`."""
+
+    async def list_containers(self, labels: Mapping[str, str]) -> list[Stranger]:
+        """Running or not, those that carry all these labels."""
+
+    async def create_exec(self, order: ExecOrder) -> str:
+        """The exec's id."""
+
+    async def start_exec(self, exec_id: str, tty: bool, size: Size | None, sink: Sink) -> Stream: ...
+    async def inspect_exec(self, exec_id: str) -> Exit | None:
+        """How it ended, or None while it runs."""
+
+    async def resize_exec(self, exec_id: str, size: Size) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Mailbox(Protocol):
+    """An actor as others see it."""
+
+    id: str
+
+    def post(self, event: Event) -> None:
+        """What must be heard: outcomes, disconnects, wishes of our own parts. Never refused, never waits."""
+
+    def offer(self, event: Event) -> bool:
+        """What a peer can send as often as it likes. False: 64 are waiting already, and this one is not taken."""
+
+
+class Vault(Struct):
+    """What one session knows and no message may carry: environment values and the command as it was sent."""
+
+    env: dict[str, str] = {}
+    command: bytes = b""
+    subsystem: str = ""
+    term: str = ""
+
+
+class SessionPort(Mailbox, Protocol):
+    """A session actor, as its channel's callbacks see it."""
+
+    vault: Vault
+    pump: "Pump"
+
+
+class ConnectionShore(Protocol):
+    """An SSH connection, as its actor sees it."""
+
+    def close(self, why: str) -> None:
+        """Send SSH_MSG_DISCONNECT with `why` as its description and close."""
+
+    def abort(self) -> None:
+        """Close the socket without a word."""
+
+
+class Harbour(Protocol):
+    """Where the SSH side brings what arrives. The server actor is one."""
+
+    settings: Settings
+
+    def connection_made(self, shore: ConnectionShore, remote: str) -> Mailbox:
+        """A connection was accepted: its new actor (which has its `ConnectionOpened` already)."""
+
+    def session_opened(self, connection: Mailbox, channel: Channel) -> SessionPort:
+        """A session channel opens: its new actor (which has its `ChannelOpened` already), or see `may_open`."""
+
+    def may_open(self, connection: Mailbox) -> str:
+        """May this connection open another session? Empty: yes; else the sentence for the refusal."""
+
+    def crashed(self, connection: Mailbox | None, why: str) -> None:
+        """An error of ours somewhere in the shim. With no connection to blame it is only logged."""

@@ -1,0 +1,104 @@
+"""What is said to the connection machine, and what it asks for."""
+
+from enum import Enum
+from typing import Literal
+
+from protocol.base import Effect, Event
+from protocol.settings import ExecutionMode
+
+
+class ConnectionState(Enum):
+    HANDSHAKING = "handshaking"
+    LANDING = "landing"
+    SERVING = "serving"
+    STRANDED = "stranded"
+    DRAINING = "draining"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class ConnectionOpened(Event, frozen=True, kw_only=True, tag="connection_opened"):
+    """A TCP connection was accepted. `connection` is its id (32 hex digits), `seconds` the deadlines by name."""
+
+    connection: str
+    remote: str
+    mode: ExecutionMode
+    image: str
+    container: str  # the name its container will have, in connection mode
+    seconds: dict[str, float]
+
+
+class AuthFailed(Event, frozen=True, kw_only=True, tag="auth_failed"):
+    """One attempt with one method was turned down."""
+
+    username: str
+    method: Literal["password", "publickey", "none", "keyboard-interactive"]
+    why: str
+
+
+class Authenticated(Event, frozen=True, kw_only=True, tag="authenticated"):
+    """The client is who it says. `by` is the key's SHA-256 fingerprint, or empty."""
+
+    username: str
+    method: str
+    by: str = ""
+    client: str = ""  # its version string
+
+
+class SessionOpened(Event, frozen=True, kw_only=True, tag="session_opened"):
+    session: str  # the session actor's id
+
+
+class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
+    session: str
+
+
+class RequestRefused(Event, frozen=True, kw_only=True, tag="request_refused"):
+    """The client asked for something we do not do (a channel type, a global request); it was told no."""
+
+    what: str
+    why: str
+
+
+class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
+    """The transport is gone; `why` is empty for an orderly end."""
+
+    why: str = ""
+
+
+class ShimFailed(Event, frozen=True, kw_only=True, tag="shim_failed"):
+    """An error of ours in a callback or task of this connection. It ends this connection and nobody else's."""
+
+    why: str
+
+
+class DrainWanted(Event, frozen=True, kw_only=True, tag="drain_wanted"):
+    """The server is shutting down: no new sessions, running ones may end in their own time."""
+
+
+class TerminateWanted(Event, frozen=True, kw_only=True, tag="terminate_wanted"):
+    """The grace period is over."""
+
+    why: str
+
+
+class LandContainer(Effect, frozen=True, kw_only=True, tag="land_container"):
+    """Start a container actor called `container` and give it its `ContainerWanted`."""
+
+    container: str
+    owner: str
+    image: str
+    mode: ExecutionMode
+    tty: bool = False
+    columns: int = 0
+    rows: int = 0
+
+
+class CloseConnection(Effect, frozen=True, kw_only=True, tag="close_connection"):
+    """Send SSH_MSG_DISCONNECT with `why` and close."""
+
+    why: str
+
+
+class AbortConnection(Effect, frozen=True, kw_only=True, tag="abort_connection"):
+    """Close the socket without a word."""

@@ -1,0 +1,171 @@
+"""What is said to the session machine, and what it asks for."""
+
+from enum import Enum
+from typing import Literal
+
+from protocol.base import Effect, Event, Fault, Size
+from protocol.settings import ExecutionMode
+
+Program = Literal["shell", "exec", "subsystem"]
+
+
+class SessionState(Enum):
+    OPEN = "open"
+    LANDING = "landing"
+    CREATING = "creating"
+    CREATING_AGAIN = "creating_again"
+    ATTACHING = "attaching"
+    RUNNING = "running"
+    DRAINING = "draining"
+    AWAITING_EXIT = "awaiting_exit"
+    READING_EXIT = "reading_exit"
+    READING_EXIT_AGAIN = "reading_exit_again"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+class ChannelOpened(Event, frozen=True, kw_only=True, tag="channel_opened"):
+    """A session channel (RFC 4254 section 6.1) is open. `seconds` are the deadlines by name."""
+
+    session: str
+    connection: str  # the connection actor's id
+    container: str  # the name this session's own container will have, in session mode
+    image: str
+    mode: ExecutionMode
+    can_size_first: bool  # the engine honours ConsoleSize (API 1.42)
+    seconds: dict[str, float]
+
+
+class EnvOffered(Event, frozen=True, kw_only=True, tag="env_offered"):
+    """`env`: the name only; the value waits in the session's vault. Not taken: `why` says why not."""
+
+    name: str
+    taken: bool = True
+    why: str = ""
+
+
+class PtyWanted(Event, frozen=True, kw_only=True, tag="pty_wanted"):
+    term: str
+    size: Size
+
+
+class ProgramWanted(Event, frozen=True, kw_only=True, tag="program_wanted"):
+    """`shell`, `exec` or `subsystem`. `admitted` is the answer the client was given at once, `why` the reason of a no.
+
+    `command` is for people and auditors: the exec string (escaped, cut) or its SHA-256, or the subsystem's name.
+    """
+
+    program: Program
+    command: str = ""
+    admitted: bool = True
+    why: str = ""
+
+
+class WindowChanged(Event, frozen=True, kw_only=True, tag="window_changed"):
+    size: Size
+
+
+class SignalWanted(Event, frozen=True, kw_only=True, tag="signal_wanted"):
+    """`signal`: the name without SIG, one of RFC 4254 section 6.10."""
+
+    signal: str
+
+
+class OddRequest(Event, frozen=True, kw_only=True, tag="odd_request"):
+    """A channel request that was answered no: unknown type, unknown signal, malformed."""
+
+    what: str
+    why: str
+
+
+class InputEnded(Event, frozen=True, kw_only=True, tag="input_ended"):
+    """The client sent EOF: the program's stdin has been half-closed, and nothing else happens."""
+
+
+class OutputEnded(Event, frozen=True, kw_only=True, tag="output_ended"):
+    """The engine's stream has ended and all of it is on its way to the client. `error`: it broke."""
+
+    error: str = ""
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class ChannelClosed(Event, frozen=True, kw_only=True, tag="channel_closed"):
+    """The channel is gone: we closed it, the client did, or the connection was lost (`why`)."""
+
+    why: str = ""
+
+
+class ExecCreated(Event, frozen=True, kw_only=True, tag="exec_created"):
+    exec: str
+
+
+class ExecCreateFailed(Fault, frozen=True, kw_only=True, tag="exec_create_failed"): ...
+
+
+class ExecAttached(Event, frozen=True, kw_only=True, tag="exec_attached"): ...
+
+
+class ExecAttachFailed(Fault, frozen=True, kw_only=True, tag="exec_attach_failed"): ...
+
+
+class ExecInspected(Event, frozen=True, kw_only=True, tag="exec_inspected"):
+    """`status` is None while the engine says that it still runs."""
+
+    status: int | None
+    oom: bool = False
+    dice: float = 0.0
+
+
+class ExecInspectFailed(Fault, frozen=True, kw_only=True, tag="exec_inspect_failed"): ...
+
+
+class CreateExec(Effect, frozen=True, kw_only=True, tag="create_exec"):
+    """argv, env and the command itself come from the session's vault."""
+
+    container: str
+    program: Program
+    tty: bool
+    size: Size | None
+
+
+class AttachExec(Effect, frozen=True, kw_only=True, tag="attach_exec"):
+    """Start it and join its stream to the channel."""
+
+    exec: str
+    tty: bool
+    size: Size | None
+
+
+class InspectExec(Effect, frozen=True, kw_only=True, tag="inspect_exec"):
+    exec: str
+
+
+class TellUser(Effect, frozen=True, kw_only=True, tag="tell_user"):
+    """One sentence on the channel's stderr. `code` is its message code."""
+
+    text: str
+    code: str = ""
+
+
+class SendExit(Effect, frozen=True, kw_only=True, tag="send_exit"):
+    """EOF, then `exit-status` (or `exit-signal` when `signal` is set), then close."""
+
+    status: int
+    signal: str = ""
+    message: str = ""
+
+
+class DropChannel(Effect, frozen=True, kw_only=True, tag="drop_channel"):
+    """Close the channel now, sent or not."""
+
+
+class DropStream(Effect, frozen=True, kw_only=True, tag="drop_stream"):
+    """Let go of the engine's stream."""
+
+
+OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {
+    CreateExec: (ExecCreated, ExecCreateFailed),
+    AttachExec: (ExecAttached, ExecAttachFailed),
+    InspectExec: (ExecInspected, ExecInspectFailed),
+}

@@ -1,0 +1,145 @@
+"""The configuration as the daemon uses it: checked, complete, every default filled in.
+
+Attribute names are Python's; `name=` or `rename="camel"` gives the key of the file. Keys, defaults and meaning follow
+ContainerSSH's `docker` tree; `docs/configuration.md` lists what is ours. Durations are seconds. Reading a file, its two
+spellings and its errors is `settings_read.py`'s.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+ExecutionMode = Literal["connection", "session"]
+ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
+
+GUEST_IMAGE = "moorage/guest:1"
+IDLE_COMMAND = ("/bin/sh", "-c", 'sleep infinity & PID=$!; trap "kill $PID" INT TERM; wait')
+# bash where the image has it, sh where not; the incumbent's /bin/bash fails on every small image.
+SHELL_COMMAND = ("/bin/sh", "-c", "if [ -x /bin/bash ]; then exec /bin/bash; fi; exec /bin/sh")
+
+
+class DockerConnection(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Where the engine is. Empty host: DOCKER_HOST, then the usual sockets. TLS wants all three PEM texts or none."""
+
+    host: str = ""
+    cacert: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+class RegistryAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`execution.auth`: the Docker Engine API's AuthConfig, keys in lower case."""
+
+    username: str = ""
+    password: str = ""
+    email: str = ""
+    serveraddress: str = ""
+    identitytoken: str = ""
+    registrytoken: str = ""
+    auth: str = ""
+
+
+class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What container to make and how to run programs in it. The four trees are in the API's own spelling."""
+
+    container: dict[str, Any] = field(default_factory=lambda: {"Image": GUEST_IMAGE})
+    host: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+    platform: dict[str, Any] = {}
+    containername: str = field(default="", name="containername")
+    auth: RegistryAuth = RegistryAuth()
+    mode: ExecutionMode = "connection"
+    idle_command: tuple[str, ...] = IDLE_COMMAND
+    shell_command: tuple[str, ...] = SHELL_COMMAND
+    agent_path: str = "/usr/bin/containerssh-agent"
+    disable_agent: bool = False
+    subsystems: dict[str, str] = field(default_factory=lambda: {"sftp": "/usr/lib/openssh/sftp-server"})
+    image_pull_policy: ImagePullPolicy = "IfNotPresent"
+    expose_auth_metadata_as_env: bool = field(default=False, name="exposeAuthMetadataAsEnv")
+
+
+class Timeouts(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Seconds. `http` bounds one control call, the others a span of states (docs/states)."""
+
+    container_start: float = 60.0
+    container_stop: float = 60.0
+    command_start: float = 60.0
+    signal: float = 60.0
+    window: float = 60.0
+    http: float = 15.0
+
+
+class Docker(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    connection: DockerConnection = DockerConnection()
+    execution: Execution = Execution()
+    timeouts: Timeouts = Timeouts()
+
+
+class Ssh(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The listener. `hostkeys` are file names or PEM texts; empty algorithm lists mean Moorage's defaults."""
+
+    listen: str = "0.0.0.0:2222"
+    hostkeys: tuple[str, ...] = ()
+    server_version: str = "SSH-2.0-Moorage"
+    banner: str = ""
+    ciphers: tuple[str, ...] = ()
+    kex: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    client_alive_interval: float = 0.0
+    client_alive_count_max: int = 3
+    login_grace: float = 60.0  # ours: from TCP accept to authenticated
+    max_auth_tries: int = 6
+    max_startups: int = 100  # ours: connections not yet authenticated, above which new ones are closed
+
+
+class User(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One way in: keys (or files of keys) and a crypt-style password hash, either or both."""
+
+    authorized_keys: tuple[str, ...] = ()
+    password_hash: str = ""
+
+
+class Auth(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    users: dict[str, User] = {}
+
+
+class Syslog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    destination: str = "/dev/log"
+    facility: str = "auth"
+    tag: str = "Moorage"
+    pid: bool = False
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    level: str = "notice"
+    format: Literal["ljson", "text"] = "ljson"
+    destination: Literal["stdout", "file", "syslog"] = "stdout"
+    file: str = "/var/log/moorage/moorage.log"
+    syslog: Syslog = Syslog()
+
+
+class Shutdown(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ours: how long sessions may go on after INT or TERM, and how long they have after that until KILL."""
+
+    grace: float = 20.0
+    kill: float = 5.0
+
+
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ours: where scenarios go (empty: nowhere) and whether command strings are kept or only their SHA-256."""
+
+    directory: str = ""
+    commands: Literal["full", "hash"] = "full"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole configuration. `state` is the folder for the instance id and boot locks (default: `var` beside it)."""
+
+    ssh: Ssh = Ssh()
+    docker: Docker = Docker()
+    auth: Auth = Auth()
+    log: Log = Log()
+    shutdown: Shutdown = Shutdown()
+    record: Record = Record()
+    backend: Literal["docker"] = "docker"
+    state: str = "var"
