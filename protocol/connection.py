@@ -3,11 +3,12 @@
 from enum import Enum
 from typing import Literal
 
-from protocol.base import Effect, Event
+from protocol.base import Effect, Event, Size
 from protocol.settings import ExecutionMode
 
 
 class ConnectionState(Enum):
+    NEW = "new"
     HANDSHAKING = "handshaking"
     LANDING = "landing"
     SERVING = "serving"
@@ -82,16 +83,22 @@ class TerminateWanted(Event, frozen=True, kw_only=True, tag="terminate_wanted"):
     why: str
 
 
+class CloseWanted(Event, frozen=True, kw_only=True, tag="close_wanted"):
+    """Time is up: close, whatever still runs."""
+
+    why: str
+
+
 class LandContainer(Effect, frozen=True, kw_only=True, tag="land_container"):
-    """Start a container actor called `container` and give it its `ContainerWanted`."""
+    """Start a container actor called `container` for this actor and give it its `ContainerWanted`.
+
+    `tty` and `size` are the session's, in session mode.
+    """
 
     container: str
-    owner: str
     image: str
-    mode: ExecutionMode
     tty: bool = False
-    columns: int = 0
-    rows: int = 0
+    size: Size | None = None
 
 
 class CloseConnection(Effect, frozen=True, kw_only=True, tag="close_connection"):

@@ -5,6 +5,8 @@ from typing import Literal
 
 from protocol.base import Effect, Event, Fault, Size
 from protocol.settings import ExecutionMode
+from protocol.signal import SignalOrdered
+from protocol.terminal import TerminalOpened
 
 Program = Literal["shell", "exec", "subsystem"]
 
@@ -162,6 +164,20 @@ class DropChannel(Effect, frozen=True, kw_only=True, tag="drop_channel"):
 
 class DropStream(Effect, frozen=True, kw_only=True, tag="drop_stream"):
     """Let go of the engine's stream."""
+
+
+class OpenTerminal(Effect, frozen=True, kw_only=True, tag="open_terminal"):
+    """Start a terminal actor called `terminal` with this first event."""
+
+    terminal: str
+    opened: TerminalOpened
+
+
+class OrderSignal(Effect, frozen=True, kw_only=True, tag="order_signal"):
+    """Start a signal actor called `actor` with this first event."""
+
+    actor: str
+    ordered: SignalOrdered
 
 
 OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {

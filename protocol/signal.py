@@ -1,0 +1,42 @@
+"""What is said to the signal machine, and what it asks for. One actor per signal on its way into a container."""
+
+from enum import Enum
+
+from protocol.base import Effect, Event, Fault
+
+
+class SignalState(Enum):
+    UNSENT = "unsent"
+    SENDING = "sending"
+    SENDING_AGAIN = "sending_again"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class SignalOrdered(Event, frozen=True, kw_only=True, tag="signal_ordered"):
+    """`signal` is a name of RFC 4254 without SIG, `id` the container's, `session` the actor that wants to know."""
+
+    session: str
+    id: str
+    signal: str
+    seconds: dict[str, float]
+
+
+class SignalSent(Event, frozen=True, kw_only=True, tag="signal_sent"): ...
+
+
+class SignalFailed(Fault, frozen=True, kw_only=True, tag="signal_failed"): ...
+
+
+class SignalDelivered(Event, frozen=True, kw_only=True, tag="signal_delivered"):
+    """To the session: the engine has taken it, so an exit by it can be told from a status above 128."""
+
+    signal: str
+
+
+class SendSignal(Effect, frozen=True, kw_only=True, tag="send_signal"):
+    id: str
+    signal: str
+
+
+OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {SendSignal: (SignalSent, SignalFailed)}
