@@ -30,3 +30,204 @@ class Code(Struct, frozen=True):
     def quiet(self) -> "Code":
         """The same code at debug level: one failed try of several, not yet the outcome."""
         return replace(self, level="debug")
+
+
+def _docker(name: str, level: Level, text: str, explains: str, user: str = "", outside: bool = False) -> Code:
+    return Code("DOCKER_" + name, level, text, explains, user, outside)
+
+
+# fmt: off
+# --- the image ---------------------------------------------------------------------------------------------------
+DOCKER_IMAGE_PULL_NEEDED_CHECKING = _docker("IMAGE_PULL_NEEDED_CHECKING", "debug", "deciding whether the image must be pulled",
+    "Pull policy, tag and what is on this host decide; the row that follows is the decision.")
+DOCKER_IMAGE_LISTING = _docker("IMAGE_LISTING", "debug", "looking for the image on this host",
+    "The engine is asked whether it has the image.")
+DOCKER_IMAGE_LISTING_FAILED = _docker("IMAGE_LISTING_FAILED", "error", "could not look for the image on this host",
+    "The engine failed to answer an image inspect, with something other than 'not found'. Single tries are at debug.",
+    "the container engine could not say whether it has the image {reference}: {why}")
+DOCKER_IMAGE_PULL = _docker("IMAGE_PULL", "debug", "pulling the image",
+    "A pull begins. However many logins wait for the image, there is one pull.")
+DOCKER_IMAGE_PULL_FAILED = _docker("IMAGE_PULL_FAILED", "error", "the image could not be pulled",
+    "The registry or the engine refused (also in the middle of the stream), or containerStart ended before the pull. Single tries are at debug.",
+    "the image {reference} could not be pulled: {why}")
+MOORAGE_IMAGE_ABSENT = Code("MOORAGE_IMAGE_ABSENT", "error", "the image is not on this host and may not be pulled",
+    "imagePullPolicy is Never and the engine does not have the image. Load it, or choose another policy.",
+    "the image {reference} is not on this host, and imagePullPolicy is Never")
+MOORAGE_IMAGE_PULLED = Code("MOORAGE_IMAGE_PULLED", "info", "the image was pulled",
+    "A pull has ended well; every waiting login goes on.")
+MOORAGE_IMAGE_PULL_ABANDONED = Code("MOORAGE_IMAGE_PULL_ABANDONED", "info", "nobody waits for the image any more",
+    "Every login that waited for this image has gone or run out of time, so the pull was let go.")
+
+# --- the container -----------------------------------------------------------------------------------------------
+DOCKER_CONTAINER_CREATE = _docker("CONTAINER_CREATE", "debug", "creating the container",
+    "The engine is asked to create the container.")
+DOCKER_CONTAINER_CREATE_FAILED = _docker("CONTAINER_CREATE_FAILED", "error", "the container could not be created",
+    "The engine refused for good (bad configuration, name taken, no such image) or until the budget ended. Single tries are at debug.",
+    "the container could not be created: {why}")
+DOCKER_CONTAINER_ATTACH = _docker("CONTAINER_ATTACH", "debug", "attaching to the container",
+    "Session mode: stdin, stdout and stderr are attached before the container starts.")
+DOCKER_CONTAINER_ATTACH_FAILED = _docker("CONTAINER_ATTACH_FAILED", "error", "could not attach to the container",
+    "Session mode: the engine refused to attach. Single tries are at debug.",
+    "the container could not be attached to: {why}")
+DOCKER_CONTAINER_START = _docker("CONTAINER_START", "debug", "starting the container",
+    "The engine is asked to start the container.")
+DOCKER_CONTAINER_START_FAILED = _docker("CONTAINER_START_FAILED", "error", "the container could not be started",
+    "The engine refused for good (no such command, port taken) or until the budget ended. Single tries are at debug.",
+    "the container could not be started: {why}")
+MOORAGE_CONTAINER_LANDED = Code("MOORAGE_CONTAINER_LANDED", "info", "the container runs",
+    "The login has its container.")
+MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the container ended under its connection",
+    "The idle command ended, the container was removed from outside, or memory ran out. Its sessions are told and ended.",
+    "the container ended (status {status}{oom})")
+MOORAGE_CONTAINER_UNWATCHED = Code("MOORAGE_CONTAINER_UNWATCHED", "notice", "the engine stopped telling us about a running container",
+    "The wait call broke (an engine restart, say). The container goes on; we ask again.")
+DOCKER_CONTAINER_STOP = _docker("CONTAINER_STOP", "debug", "stopping the container",
+    "The server is ending: the container's main program is sent TERM and has a little time.")
+DOCKER_CONTAINER_STOP_FAILED = _docker("CONTAINER_STOP_FAILED", "error", "the container could not be stopped",
+    "TERM could not be delivered. The container is removed by force instead.")
+DOCKER_CONTAINER_REMOVE = _docker("CONTAINER_REMOVE", "debug", "removing the container",
+    "Removal waits for nothing: neither for sessions nor for programs.")
+DOCKER_CONTAINER_REMOVE_FAILED = _docker("CONTAINER_REMOVE_FAILED", "error", "the container is not removed yet",
+    "containerStop has passed and the engine has not confirmed the removal. It is tried until it is confirmed. Single tries are at debug.")
+DOCKER_CONTAINER_REMOVE_SUCCESSFUL = _docker("CONTAINER_REMOVE_SUCCESSFUL", "debug", "the container is removed",
+    "The engine has confirmed that the container is gone.")
+MOORAGE_ORPHAN_FOUND = Code("MOORAGE_ORPHAN_FOUND", "warning", "found a container that a crash left behind",
+    "It carries our instance label and no living daemon holds its boot lock. It is being removed.")
+DOCKER_CONTAINER_SHUTTING_DOWN = _docker("CONTAINER_SHUTTING_DOWN", "info", "a session was refused because its container is going away",
+    "A program was asked for while the container or the server is ending.",
+    "the server is shutting down")
+DOCKER_CONTAINER_SIGNAL = _docker("CONTAINER_SIGNAL", "debug", "sending a signal to the container",
+    "Session mode: the engine's kill API delivers it to the main program.")
+DOCKER_CONTAINER_SIGNAL_FAILED = _docker("CONTAINER_SIGNAL_FAILED", "warning", "the signal could not be delivered",
+    "The engine refused, or the signal timeout has passed. Single tries are at debug.")
+
+# --- programs ----------------------------------------------------------------------------------------------------
+DOCKER_EXEC = _docker("EXEC", "debug", "running a program",
+    "A shell, command or subsystem was asked for.")
+DOCKER_EXEC_CREATE = _docker("EXEC_CREATE", "debug", "creating the exec",
+    "Connection mode: the engine is asked to prepare the program.")
+DOCKER_EXEC_CREATE_FAILED = _docker("EXEC_CREATE_FAILED", "error", "the program could not be prepared",
+    "The engine refused to create the exec for good, or until commandStart ended. Single tries are at debug.",
+    "the program could not be prepared: {why}")
+DOCKER_EXEC_ATTACH = _docker("EXEC_ATTACH", "debug", "starting the exec",
+    "Connection mode: the program is started with its streams attached.")
+DOCKER_EXEC_ATTACH_FAILED = _docker("EXEC_ATTACH_FAILED", "error", "the program could not be started",
+    "The engine refused to start the exec, or commandStart ended first. It is not tried twice: the program might run twice.",
+    "the program could not be started: {why}")
+DOCKER_EXEC_RESIZE = _docker("EXEC_RESIZE", "debug", "resizing the terminal",
+    "A new window size is on its way to the program.")
+DOCKER_EXEC_RESIZE_FAILED = _docker("EXEC_RESIZE_FAILED", "notice", "the terminal could not be resized",
+    "The engine refused, or the window timeout has passed; the program keeps the old size. Single tries are at debug.")
+DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT = _docker("EXEC_SIGNAL_FAILED_NO_AGENT", "notice", "the signal was not delivered: no guest agent",
+    "Connection mode: the engine's exec API has no signals, and there is no guest agent in the container.",
+    "the signal {signal} was not delivered: signals need execution mode session, or a guest agent")
+DOCKER_EXIT_CODE = _docker("EXIT_CODE", "debug", "the program has ended",
+    "Its exit status is known.")
+DOCKER_EXIT_CODE_FAILED = _docker("EXIT_CODE_FAILED", "error", "the exit status could not be read",
+    "The engine cannot say how the program ended. The user is told, and the status sent is 255. Single tries are at debug.",
+    "the program has ended, but its exit status is lost: {why}")
+DOCKER_EXIT_CODE_STILL_RUNNING = _docker("EXIT_CODE_STILL_RUNNING", "debug", "the engine says that the program still runs",
+    "Its output has ended; the engine is asked again shortly.")
+DOCKER_STREAM_INPUT_FAILED = _docker("STREAM_INPUT_FAILED", "debug", "the channel closed while its program was running",
+    "Input to the program ended because the client closed the channel or was lost.")
+DOCKER_STREAM_OUTPUT_FAILED = _docker("STREAM_OUTPUT_FAILED", "error", "the program's stream broke",
+    "The connection to the engine that carries the program's output ended in an error.",
+    "the connection to the container broke: {why}")
+DOCKER_CLOSE_OUTPUT_FAILED = _docker("CLOSE_OUTPUT_FAILED", "debug", "the client did not close the channel in time",
+    "The exit status was sent and the client does not answer; the channel is dropped.")
+DOCKER_PROGRAM_ALREADY_RUNNING = _docker("PROGRAM_ALREADY_RUNNING", "debug", "refused: a program was already asked for on this channel",
+    "RFC 4254 section 6.5: one program per channel.")
+DOCKER_PROGRAM_NOT_RUNNING = _docker("PROGRAM_NOT_RUNNING", "debug", "refused: no program runs on this channel yet",
+    "A signal came before a program was running.")
+DOCKER_SUBSYSTEM_NOT_SUPPORTED = _docker("SUBSYSTEM_NOT_SUPPORTED", "notice", "refused: the subsystem is not in the map",
+    "docker.execution.subsystems has no entry of this name.",
+    "{why}")
+DOCKER_GUEST_AGENT_DISABLED = _docker("GUEST_AGENT_DISABLED", "warning", "the guest agent is disabled",
+    "docker.execution.disableAgent is true: no signals in connection mode. Said once, at start.", outside=True)
+DOCKER_CONFIG_ERROR = _docker("CONFIG_ERROR", "error", "the configuration is not usable",
+    "The file was read and refused; each problem is listed with path, what was found and what is allowed.", outside=True)
+
+# --- SSH ---------------------------------------------------------------------------------------------------------
+SSH_AVAILABLE = Code("SSH_AVAILABLE", "info", "the SSH server is available",
+    "The listener accepts connections.")
+SSH_START_FAILED = Code("SSH_START_FAILED", "critical", "the SSH server cannot start",
+    "The address cannot be listened on, or a host key cannot be used.", outside=True)
+SSH_CONNECTED = Code("SSH_CONNECTED", "debug", "a client has connected",
+    "A TCP connection was accepted.")
+SSH_DISCONNECTED = Code("SSH_DISCONNECTED", "debug", "the client is gone",
+    "The connection has ended.")
+SSH_HANDSHAKE_FAILED = Code("SSH_HANDSHAKE_FAILED", "info", "the connection ended before a login",
+    "The client left, spoke no SSH, or nobody was let in.")
+SSH_HANDSHAKE_SUCCESSFUL = Code("SSH_HANDSHAKE_SUCCESSFUL", "debug", "the client may open sessions",
+    "Key exchange and authentication are done.")
+SSH_AUTH_SUCCESSFUL = Code("SSH_AUTH_SUCCESSFUL", "info", "authentication succeeded",
+    "With user name, method and key fingerprint.")
+SSH_AUTH_FAILED = Code("SSH_AUTH_FAILED", "info", "authentication failed",
+    "One attempt, with user name and method.")
+SSH_BACKEND_REJECTED_HANDSHAKE = Code("SSH_BACKEND_REJECTED_HANDSHAKE", "error", "the login has no container",
+    "Provisioning failed; the reason stands beside it. Every session of the connection is told in a sentence.")
+SSH_NEW_CHANNEL = Code("SSH_NEW_CHANNEL", "debug", "a session channel is open",
+    "RFC 4254 section 6.1.")
+SSH_NEW_CHANNEL_REJECTED = Code("SSH_NEW_CHANNEL_REJECTED", "debug", "a channel or global request was refused",
+    "It is of a kind that is not served, or the connection may not open more.")
+SSH_CHANNEL_REQUEST_FAILED = Code("SSH_CHANNEL_REQUEST_FAILED", "debug", "a channel request was refused",
+    "Unknown, malformed, over a limit, or out of order; the reason is in the details.")
+SSH_EXIT = Code("SSH_EXIT", "debug", "the exit status was sent",
+    "After all output, before the channel's close.")
+SSH_EXIT_SIGNAL = Code("SSH_EXIT_SIGNAL", "debug", "the exit signal was sent",
+    "The program ended by a signal, and we know which.")
+
+# --- ours --------------------------------------------------------------------------------------------------------
+MOORAGE_READY = Code("MOORAGE_READY", "notice", "ready",
+    "The daemon serves; details.listen has the addresses.")
+MOORAGE_DRAINING = Code("MOORAGE_DRAINING", "notice", "shutting down: no new connections, sessions may end",
+    "INT or TERM was received. Running sessions have shutdown.grace seconds.")
+MOORAGE_TERMINATING = Code("MOORAGE_TERMINATING", "notice", "shutting down: sessions are being ended",
+    "The grace period is over or a second signal came. Programs are sent TERM and have shutdown.kill seconds.",
+    "the server is shutting down; this session ends now")
+MOORAGE_KILLING = Code("MOORAGE_KILLING", "notice", "shutting down: what is left is closed and removed",
+    "Sessions did not end in time.")
+MOORAGE_STOPPED = Code("MOORAGE_STOPPED", "notice", "stopped",
+    "Nothing of ours is left running.")
+MOORAGE_STOPPED_UNCLEAN = Code("MOORAGE_STOPPED_UNCLEAN", "error", "stopped with containers not yet confirmed as removed",
+    "The engine did not answer in time; the next start's sweep removes them.")
+MOORAGE_LOGIN_GRACE = Code("MOORAGE_LOGIN_GRACE", "info", "the client did not log in in time",
+    "ssh.loginGrace has passed between accept and authentication; the connection was closed.")
+MOORAGE_COMMAND_REFUSED = Code("MOORAGE_COMMAND_REFUSED", "notice", "the command cannot be run",
+    "It holds a NUL byte or is too long to be given to a program.",
+    "{why}")
+MOORAGE_SESSION_REFUSED = Code("MOORAGE_SESSION_REFUSED", "notice", "the session has no container to run in",
+    "The reason was logged when the container failed; this is the session that was told.")
+MOORAGE_CONNECTION_CRASHED = Code("MOORAGE_CONNECTION_CRASHED", "error", "an error of ours ended this connection",
+    "Please report it: the details hold the error and the last steps. Nobody else is affected; the container is removed.",
+    "an internal error ended this connection")
+MOORAGE_ACTOR_CRASHED = Code("MOORAGE_ACTOR_CRASHED", "error", "an error of ours ended an actor",
+    "Please report it: the details hold the error and the last steps. Its connection ends, nobody else's.", outside=True)
+MOORAGE_SHIM_FAILED = Code("MOORAGE_SHIM_FAILED", "error", "an error of ours that belongs to no connection",
+    "Please report it: the details hold the error.", outside=True)
+MOORAGE_REFUSED = Code("MOORAGE_REFUSED", "warning", "a machine has no row for this event",
+    "Please report it: the state, the event and the last steps are in the details. Nothing happened.", outside=True)
+MOORAGE_ENGINE_FOUND = Code("MOORAGE_ENGINE_FOUND", "info", "the container engine answers",
+    "With its address and the API version that was negotiated.", outside=True)
+MOORAGE_ENGINE_UNREACHABLE = Code("MOORAGE_ENGINE_UNREACHABLE", "critical", "the container engine does not answer",
+    "Moorage does not start without one. During a run, logins are told instead.", outside=True)
+MOORAGE_SWEEP_FAILED = Code("MOORAGE_SWEEP_FAILED", "warning", "could not look for containers that a crash left",
+    "The engine did not answer; it is tried again by the timer.", outside=True)
+MOORAGE_RECORD_FAILED = Code("MOORAGE_RECORD_FAILED", "warning", "a scenario could not be written",
+    "The folder is full or not writable. The daemon goes on without recording.", outside=True)
+MOORAGE_CONFIG_WARNING = Code("MOORAGE_CONFIG_WARNING", "warning", "the configuration has a remark",
+    "It was understood, but probably not as meant.", outside=True)
+# fmt: on
+
+ALL: dict[str, Code] = {code.name: code for code in tuple(vars().values()) if isinstance(code, Code)}
+
+# Codes of ContainerSSH that Moorage never says, and why.
+RETIRED: dict[str, str] = {
+    "DOCKER_EXEC_PID_READ_FAILED": "no process id travels through the program's own stream here",
+    "DOCKER_AGENT_READ_FAILED": "no process id travels through the program's own stream here",
+    "DOCKER_SIGNAL_FAILED_NO_PID": "signals are not sent by process id here",
+    "DOCKER_EXIT_CODE_CONTAINER_RESTARTING": "a restart policy is refused in session mode when the configuration is read",
+    "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
+    "DOCKER_RUN_REMOVED": "never emitted by its own project either",
+    "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
+}

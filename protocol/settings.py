@@ -2,15 +2,30 @@
 
 Attribute names are Python's; `name=` or `rename="camel"` gives the key of the file. Keys, defaults and meaning follow
 ContainerSSH's `docker` tree; `docs/configuration.md` lists what is ours. Durations are seconds. Reading a file, its two
-spellings and its errors is `settings_read.py`'s.
+spellings and its errors is `settings_read.py`'s; the rules that span keys are `settings_checks.py`'s.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 ExecutionMode = Literal["connection", "session"]
 ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
+
+# How the reader takes a key: as a length of time, or as something whose value no error message may repeat.
+Duration = Annotated[float, Meta(extra={"unit": "duration"})]
+Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
+Secret = Annotated[str, Meta(extra={"secret": True})]
+Count = Annotated[int, Meta(ge=1)]
+
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "crit", "alert", "emerg"]
+# fmt: off
+Facility = Literal[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
+    "logaudit", "logalert", "clock",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+]
+# fmt: on
 
 GUEST_IMAGE = "moorage/guest:1"
 IDLE_COMMAND = ("/bin/sh", "-c", 'sleep infinity & PID=$!; trap "kill $PID" INT TERM; wait')
@@ -24,19 +39,19 @@ class DockerConnection(Struct, frozen=True, kw_only=True, rename="camel", forbid
     host: str = ""
     cacert: str = ""
     cert: str = ""
-    key: str = ""
+    key: Secret = ""
 
 
 class RegistryAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`execution.auth`: the Docker Engine API's AuthConfig, keys in lower case."""
 
     username: str = ""
-    password: str = ""
+    password: Secret = ""
     email: str = ""
     serveraddress: str = ""
-    identitytoken: str = ""
-    registrytoken: str = ""
-    auth: str = ""
+    identitytoken: Secret = ""
+    registrytoken: Secret = ""
+    auth: Secret = ""
 
 
 class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -55,18 +70,18 @@ class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     disable_agent: bool = False
     subsystems: dict[str, str] = field(default_factory=lambda: {"sftp": "/usr/lib/openssh/sftp-server"})
     image_pull_policy: ImagePullPolicy = "IfNotPresent"
-    expose_auth_metadata_as_env: bool = field(default=False, name="exposeAuthMetadataAsEnv")
+    expose_auth_metadata_as_env: bool = False
 
 
 class Timeouts(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Seconds. `http` bounds one control call, the others a span of states (docs/states)."""
 
-    container_start: float = 60.0
-    container_stop: float = 60.0
-    command_start: float = 60.0
-    signal: float = 60.0
-    window: float = 60.0
-    http: float = 15.0
+    container_start: Timeout = 60.0
+    container_stop: Timeout = 60.0
+    command_start: Timeout = 60.0
+    signal: Timeout = 60.0
+    window: Timeout = 60.0
+    http: Timeout = 15.0
 
 
 class Docker(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -79,24 +94,24 @@ class Ssh(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fiel
     """The listener. `hostkeys` are file names or PEM texts; empty algorithm lists mean Moorage's defaults."""
 
     listen: str = "0.0.0.0:2222"
-    hostkeys: tuple[str, ...] = ()
+    hostkeys: tuple[Secret, ...] = ()
     server_version: str = "SSH-2.0-Moorage"
     banner: str = ""
     ciphers: tuple[str, ...] = ()
     kex: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
-    client_alive_interval: float = 0.0
-    client_alive_count_max: int = 3
-    login_grace: float = 60.0  # ours: from TCP accept to authenticated
-    max_auth_tries: int = 6
-    max_startups: int = 100  # ours: connections not yet authenticated, above which new ones are closed
+    client_alive_interval: Duration = 0.0
+    client_alive_count_max: Count = 3
+    login_grace: Duration = 60.0  # ours: from TCP accept to authenticated
+    max_auth_tries: Count = 6
+    max_startups: Count = 100  # ours: connections not yet authenticated, above which new ones are closed
 
 
 class User(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """One way in: keys (or files of keys) and a crypt-style password hash, either or both."""
 
-    authorized_keys: tuple[str, ...] = ()
-    password_hash: str = ""
+    authorized_keys: tuple[Secret, ...] = ()
+    password_hash: Secret = ""
 
 
 class Auth(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -105,13 +120,13 @@ class Auth(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
 
 class Syslog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destination: str = "/dev/log"
-    facility: str = "auth"
+    facility: Facility = "auth"
     tag: str = "Moorage"
     pid: bool = False
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    level: str = "notice"
+    level: LogLevel = "notice"
     format: Literal["ljson", "text"] = "ljson"
     destination: Literal["stdout", "file", "syslog"] = "stdout"
     file: str = "/var/log/moorage/moorage.log"
@@ -121,8 +136,8 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Shutdown(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ours: how long sessions may go on after INT or TERM, and how long they have after that until KILL."""
 
-    grace: float = 20.0
-    kill: float = 5.0
+    grace: Duration = 20.0
+    kill: Duration = 5.0
 
 
 class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

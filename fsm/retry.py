@@ -1,0 +1,33 @@
+"""What the machines share: when to ask again, and how long to wait before."""
+
+from fsm.kernel import Cell, Effects
+from protocol.base import INTERNAL_ATTEMPTS_MAX, PERMANENT, Fault
+
+BACKOFF = "backoff"
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 5.0
+
+
+class RetryCell(Cell):
+    """A cell that counts how often the order under way has failed."""
+
+    tries: int = 0
+
+
+def may_try_again(cell: RetryCell, fault: Fault) -> bool:
+    """Transient, and not the engine's same internal error time and again."""
+    if fault.fault in PERMANENT:
+        return False
+    return fault.fault != "internal" or cell.tries + 1 < INTERNAL_ATTEMPTS_MAX
+
+
+def fault_is_permanent(cell: RetryCell, fault: Fault) -> bool:
+    return fault.fault in PERMANENT
+
+
+def back_off(cell: RetryCell, fault: Fault) -> Effects:
+    """From 100 ms, doubled, up to 5 s; the fault's dice takes up to half of it off, so that retries spread."""
+    cell.tries += 1
+    longest = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(cell.tries - 1, 10))
+    cell.seconds[BACKOFF] = round(longest * (1.0 - fault.dice / 2), 4)
+    return ()
