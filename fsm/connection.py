@@ -222,7 +222,7 @@ ROWS = (
     Row("CN0601", S.DRAINING,    SessionOpened,       None,          welcome),  # it was under way when the drain began
     Row("CN0602", S.DRAINING,    SessionEnded,        S.CLOSING,     close_ended, was_last_session),
     Row("CN0603", S.DRAINING,    SessionEnded,        None,          forget),
-    Row("CN0604", S.DRAINING,    ContainerExited,     S.STRANDED,    died,        None,               (DIED,)),
+    Row("CN0604", S.DRAINING,    ContainerExited,     S.STRANDED,    died),  # expected after our TERM
     Row("CN0605", S.DRAINING,    RequestRefused,      None,          None,        None,               (REFUSED,)),
     Row("CN0606", S.DRAINING,    Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0607", S.DRAINING,    ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),

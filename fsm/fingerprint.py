@@ -12,7 +12,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from msgspec import Struct
@@ -96,16 +96,23 @@ def _value(value: Any, reached: Reached) -> str:
 def _code(code: FunctionType | type, reached: Reached) -> str:
     """The name of a function or class; if it is ours, its source or fields are noted once."""
     name = f"{code.__module__}.{code.__qualname__}"
-    if code.__module__.partition(".")[0] not in FOREIGN and name not in reached:
+    if _is_ours(code.__module__) and name not in reached:
         reached[name] = ""  # it may use itself
         reached[name] = _function(code, reached) if isinstance(code, FunctionType) else _class(code, reached)
     return name
 
 
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] not in FOREIGN
+
+
 def _function(function: FunctionType, reached: Reached) -> str:
-    used = {name: function.__globals__.get(name) for name in _names(function.__code__)}
+    names = set(_names(function.__code__))
+    used = {name: value for name, value in function.__globals__.items() if name in names}
+    for module in [value for value in used.values() if isinstance(value, ModuleType)]:  # codes.SOMETHING: both are names
+        used |= {name: value for name, value in vars(module).items() if name in names and _is_ours(module.__name__)}
     used |= dict(inspect.getclosurevars(function).nonlocals)
-    values = [(name, _value(value, reached)) for name, value in sorted(used.items()) if value is not None]
+    values = [(name, _value(value, reached)) for name, value in sorted(used.items())]
     return f"{plain(inspect.getsource(function))}\n{values} {_value(function.__defaults__, reached)}"
 
 

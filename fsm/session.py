@@ -1,0 +1,394 @@
+"""One session channel, from its opening to its exit status: makers, guards and the cell. The rows are `session_rows`.
+
+In mode `connection` the program is an engine exec in the connection's container; in mode `session` it is the main
+program of a container of the session's own. What differs is guarded by `mode_is_session`; what is told to the user, and
+in which order the channel ends, is the same.
+"""
+
+from fsm.kernel import Effects
+from fsm.retry import RetryCell
+from protocol import codes
+from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
+from protocol.codes import Code
+from protocol.connection import LandContainer, SessionEnded, TerminateWanted
+from protocol.container import (
+    ContainerExited,
+    ContainerFailed,
+    ContainerLanded,
+    ContainerProgressed,
+    StopWanted,
+)
+from protocol.session import (
+    AttachExec,
+    ChannelClosed,
+    ChannelOpened,
+    CreateExec,
+    DropChannel,
+    DropStream,
+    EnvOffered,
+    ExecCreated,
+    ExecInspected,
+    InspectExec,
+    OpenTerminal,
+    OrderSignal,
+    OutputEnded,
+    Program,
+    ProgramWanted,
+    PtyWanted,
+    SendExit,
+    SignalWanted,
+    TellUser,
+    WindowChanged,
+)
+from protocol.session import SessionState as S
+from protocol.settings import ExecutionMode
+from protocol.signal import SignalDelivered, SignalOrdered
+from protocol.terminal import SizeWanted, TerminalClosed, TerminalOpened
+
+COMMAND = "command_start"  # docker.timeouts.commandStart: exec create and attach
+EXIT = "exit_code"  # how long the engine may take to say how the program ended
+CLOSE = "close"  # from our close to the client's
+
+# What `docker run` answers when the engine could not run the program at all, and ssh(1) when the outcome is not known.
+STATUS_NOT_RUN = 125
+STATUS_LOST = 255
+STATUS_KILLED = 137
+SIGNAL_NUMBERS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
+                  "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}  # fmt: skip
+
+
+class SessionCell(RetryCell):
+    """`target` is what runs: the exec's id, or in session mode the container's. `signals` were delivered to it."""
+
+    state: str = S.OPEN.name
+    session: str = ""
+    connection: str = ""
+    container: str = ""  # the actor of its own container, in session mode
+    image: str = ""
+    mode: ExecutionMode = "connection"
+    can_size_first: bool = False
+    program: Program = "shell"
+    pty: bool = False
+    size: Size | None = None
+    landed: str = ""  # the engine's id of the container to run in
+    failed: ContainerFailed | None = None
+    target: str = ""
+    terminal: str = ""
+    children: int = 0
+    signals: tuple[str, ...] = ()
+    exit: ContainerExited | None = None
+    output_ended: bool = False
+
+
+# Guards
+
+
+def mode_is_session(cell: SessionCell, event: Event) -> bool:
+    return cell.mode == "session"
+
+
+def is_taken(cell: SessionCell, event: EnvOffered) -> bool:
+    return event.taken
+
+
+def subsystem_is_unknown(cell: SessionCell, event: ProgramWanted) -> bool:
+    return not event.admitted and event.program == "subsystem"
+
+
+def program_is_refused(cell: SessionCell, event: ProgramWanted) -> bool:
+    return not event.admitted
+
+
+def container_has_failed(cell: SessionCell, event: Event) -> bool:
+    return cell.failed is not None
+
+
+def container_is_here(cell: SessionCell, event: Event) -> bool:
+    return cell.landed != ""
+
+
+def user_is_watching(cell: SessionCell, event: Event) -> bool:
+    return cell.pty
+
+
+def output_has_ended(cell: SessionCell, event: Event) -> bool:
+    return cell.output_ended
+
+
+def own_output_has_ended(cell: SessionCell, event: Event) -> bool:
+    return cell.mode == "session" and cell.output_ended
+
+
+def stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
+    return event.error != ""
+
+
+def own_stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
+    return cell.mode == "session" and event.error != ""
+
+
+def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
+    return event.status is not None
+
+
+def ended_by_our_signal(cell: SessionCell, event: Event) -> bool:
+    """Session mode only: an exec's status does not tell what killed it."""
+    exit_ = event if isinstance(event, ContainerExited) else cell.exit
+    return cell.mode == "session" and exit_ is not None and _signal(cell, exit_.status, exit_.oom) != ""
+
+
+def container_has_exited(cell: SessionCell, event: Event) -> bool:
+    return cell.exit is not None
+
+
+# Makers: what is noted
+
+
+def open_(cell: SessionCell, event: ChannelOpened) -> Effects:
+    cell.session, cell.connection, cell.image = event.session, event.connection, event.image
+    cell.mode, cell.can_size_first, cell.seconds = event.mode, event.can_size_first, dict(event.seconds)
+    cell.container = event.container if event.mode == "session" else ""
+    return ()
+
+
+def note_pty(cell: SessionCell, event: PtyWanted) -> Effects:
+    cell.pty, cell.size = True, event.size
+    return ()
+
+
+def note_size(cell: SessionCell, event: WindowChanged) -> Effects:
+    cell.size = event.size if cell.pty else None
+    return ()
+
+
+def note_landed(cell: SessionCell, event: ContainerLanded) -> Effects:
+    cell.landed = event.id
+    return ()
+
+
+def note_failed(cell: SessionCell, event: ContainerFailed) -> Effects:
+    cell.failed = event
+    return ()
+
+
+def note_died(cell: SessionCell, event: ContainerExited) -> Effects:
+    cell.failed = _death(event)
+    return ()
+
+
+def note_exit(cell: SessionCell, event: ContainerExited) -> Effects:
+    cell.exit = event
+    return ()
+
+
+def note_output_ended(cell: SessionCell, event: OutputEnded) -> Effects:
+    cell.output_ended = True
+    return ()
+
+
+def note_signal(cell: SessionCell, event: SignalDelivered) -> Effects:
+    cell.signals = (*cell.signals, event.signal)
+    return ()
+
+
+# Makers: towards a running program
+
+
+def land_own(cell: SessionCell, event: ProgramWanted) -> Effects:
+    cell.program = event.program
+    size = cell.size if cell.can_size_first else None
+    return (LandContainer(container=cell.container, image=cell.image, tty=cell.pty, size=size),)
+
+
+def wait_for_container(cell: SessionCell, event: ProgramWanted) -> Effects:
+    cell.program = event.program
+    return ()
+
+
+def create_exec(cell: SessionCell, event: Event) -> Effects:
+    if isinstance(event, ProgramWanted):
+        cell.program = event.program
+    if isinstance(event, ContainerLanded):
+        cell.landed = event.id
+    if not isinstance(event, DeadlinePassed):
+        cell.tries = 0
+    size = cell.size if cell.can_size_first else None
+    return (CreateExec(container=cell.landed, program=cell.program, tty=cell.pty, size=size),)
+
+
+def attach_exec(cell: SessionCell, event: ExecCreated) -> Effects:
+    cell.target, cell.tries = event.exec, 0
+    size = cell.size if cell.can_size_first else None
+    return (AttachExec(exec=cell.target, tty=cell.pty, size=size),)
+
+
+def run_exec(cell: SessionCell, event: Event) -> Effects:
+    return _open_terminal(cell, "exec")
+
+
+def run_own(cell: SessionCell, event: ContainerLanded) -> Effects:
+    cell.landed = cell.target = event.id
+    return _open_terminal(cell, "container")
+
+
+def _open_terminal(cell: SessionCell, target: str) -> Effects:
+    """The size goes along when the program did not start with it."""
+    if not cell.pty:
+        return ()
+    cell.terminal = f"{cell.session}-tty"
+    size = None if cell.can_size_first else cell.size
+    opened = TerminalOpened(
+        target="exec" if target == "exec" else "container",
+        id=cell.target,
+        size=size,
+        seconds={"window": cell.seconds["window"]},
+    )
+    return (OpenTerminal(terminal=cell.terminal, opened=opened),)
+
+
+# Makers: while it runs
+
+
+def resize(cell: SessionCell, event: WindowChanged) -> Effects:
+    return (Tell(to=cell.terminal, event=SizeWanted(size=event.size)),) if cell.terminal else ()
+
+
+def signal(cell: SessionCell, event: SignalWanted) -> Effects:
+    cell.children += 1
+    ordered = SignalOrdered(
+        session=cell.session, id=cell.target, signal=event.signal, seconds={"signal": cell.seconds["signal"]}
+    )
+    return (OrderSignal(actor=f"{cell.session}-signal-{cell.children}", ordered=ordered),)
+
+
+def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
+    return (TellUser(text=event.line),)
+
+
+def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
+    """In session mode the program is sent TERM; in connection mode the connection ends the container."""
+    sentence = TellUser(text=event.why, code=codes.MOORAGE_TERMINATING.name)
+    return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
+
+
+# Makers: the end
+
+
+def refuse(cell: SessionCell, event: ProgramWanted) -> Effects:
+    code = codes.MOORAGE_COMMAND_REFUSED
+    if event.program == "subsystem":
+        code = codes.DOCKER_SUBSYSTEM_NOT_SUPPORTED
+    return _give_up(code, event.why, STATUS_NOT_RUN)
+
+
+def give_up(cell: SessionCell, event: Event) -> Effects:
+    failed = event if isinstance(event, ContainerFailed) else cell.failed
+    if isinstance(event, ContainerExited):
+        failed = _death(event)
+    assert failed is not None
+    return TellUser(text=failed.why, code=failed.code), SendExit(status=STATUS_NOT_RUN)
+
+
+def turn_away(cell: SessionCell, event: TerminateWanted) -> Effects:
+    """It has no program yet. Its own container, if there is one under way, goes too."""
+    return (*leave(cell, event), *_give_up(codes.DOCKER_CONTAINER_SHUTTING_DOWN, event.why, STATUS_NOT_RUN))
+
+
+def fail_create(cell: SessionCell, event: Event) -> Effects:
+    return _give_up(codes.DOCKER_EXEC_CREATE_FAILED, _why(cell, event), STATUS_NOT_RUN)
+
+
+def fail_attach(cell: SessionCell, event: Event) -> Effects:
+    return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, _why(cell, event), STATUS_NOT_RUN)
+
+
+def inspect(cell: SessionCell, event: Event) -> Effects:
+    if isinstance(event, OutputEnded):
+        cell.output_ended = True
+    if not isinstance(event, DeadlinePassed):
+        cell.tries = 0
+    return (InspectExec(exec=cell.target),)
+
+
+def ask_again(cell: SessionCell, event: ExecInspected) -> Effects:
+    """The engine closes the stream when the program has ended, so this is a moment's lag, and waited for as one."""
+    cell.tries += 1
+    cell.seconds["backoff"] = round(min(1.0, 0.005 * 2 ** min(cell.tries - 1, 8)) * (1.0 - event.dice / 2), 4)
+    return ()
+
+
+def finish_exec(cell: SessionCell, event: ExecInspected) -> Effects:
+    assert event.status is not None
+    return *_close_terminal(cell), SendExit(status=event.status)
+
+
+def finish_own(cell: SessionCell, event: Event) -> Effects:
+    """Session mode, both known: the output is out and the container has ended."""
+    exit_ = event if isinstance(event, ContainerExited) else cell.exit
+    assert exit_ is not None
+    name = _signal(cell, exit_.status, exit_.oom)
+    message = "out of memory" if exit_.oom else ""
+    return *_close_terminal(cell), SendExit(status=exit_.status, signal=name, message=message)
+
+
+def finish_dead(cell: SessionCell, event: Event) -> Effects:
+    """Connection mode: the container ended under the program."""
+    exit_ = event if isinstance(event, ContainerExited) else cell.exit
+    assert exit_ is not None
+    death = _death(exit_)
+    sentence = TellUser(text=death.why, code=death.code)
+    return *_close_terminal(cell), sentence, SendExit(status=STATUS_KILLED)
+
+
+def finish_lost(cell: SessionCell, event: Event) -> Effects:
+    return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, _why(cell, event), STATUS_LOST))
+
+
+def finish_broken(cell: SessionCell, event: OutputEnded) -> Effects:
+    own = (Tell(to=cell.container, event=StopWanted(why=event.error)),) if cell.container else ()
+    sentence = _give_up(codes.DOCKER_STREAM_OUTPUT_FAILED, event.error, STATUS_LOST)
+    return (*_close_terminal(cell), *own, *sentence)
+
+
+def drop_channel(cell: SessionCell, event: Event) -> Effects:
+    return (DropChannel(),)
+
+
+def leave(cell: SessionCell, event: Event) -> Effects:
+    """The channel is gone or will be: nothing of this session may go on."""
+    own = (Tell(to=cell.container, event=StopWanted(why="its session has ended")),) if cell.container else ()
+    return *_close_terminal(cell), *own, DropStream()
+
+
+def end(cell: SessionCell, event: ChannelClosed) -> Effects:
+    return *leave(cell, event), Tell(to=cell.connection, event=SessionEnded(session=cell.session))
+
+
+def _close_terminal(cell: SessionCell) -> Effects:
+    terminal, cell.terminal = cell.terminal, ""
+    return (Tell(to=terminal, event=TerminalClosed()),) if terminal else ()
+
+
+def _give_up(code: Code, why: str, status: int) -> Effects:
+    return TellUser(text=code.user.format(why=why), code=code.name), SendExit(status=status)
+
+
+def _why(cell: SessionCell, event: Event) -> str:
+    if isinstance(event, Fault):
+        return event.why
+    assert isinstance(event, DeadlinePassed)
+    key = "docker.timeouts.commandStart" if event.name == COMMAND else "the time allowed"
+    return f"it took longer than {key} ({cell.seconds[event.name]:g} s)"
+
+
+def _death(event: ContainerExited) -> ContainerFailed:
+    oom = ", out of memory" if event.oom else ""
+    why = codes.MOORAGE_CONTAINER_DIED.user.format(status=event.status, oom=oom)
+    return ContainerFailed(code=codes.MOORAGE_CONTAINER_DIED.name, why=why)
+
+
+def _signal(cell: SessionCell, status: int, oom: bool) -> str:
+    """The signal it ended by, if we can know: one that we delivered, or the kernel's when memory ran out."""
+    if oom and status == STATUS_KILLED:
+        return "KILL"
+    return next((name for name in reversed(cell.signals) if status == 128 + SIGNAL_NUMBERS[name]), "")

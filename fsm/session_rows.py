@@ -1,0 +1,205 @@
+"""The session machine's table. What the makers and guards do stands in `session.py`."""
+
+from fsm import session as do
+from fsm.kernel import Kind, Row
+from fsm.retry import BACKOFF, back_off, may_try_again
+from fsm.session import COMMAND, EXIT, SessionCell
+from protocol import codes
+from protocol.base import DeadlinePassed
+from protocol.connection import TerminateWanted
+from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerProgressed
+from protocol.session import (
+    ChannelClosed,
+    ChannelOpened,
+    EnvOffered,
+    ExecAttached,
+    ExecAttachFailed,
+    ExecCreated,
+    ExecCreateFailed,
+    ExecInspected,
+    ExecInspectFailed,
+    InputEnded,
+    OddRequest,
+    OutputEnded,
+    ProgramWanted,
+    PtyWanted,
+    SignalWanted,
+    WindowChanged,
+)
+from protocol.session import SessionState as S
+from protocol.signal import SignalDelivered
+
+DEADLINES = {
+    COMMAND: (S.CREATING, S.CREATING_AGAIN, S.ATTACHING),
+    EXIT: (S.READING_EXIT, S.READING_EXIT_AGAIN),
+    BACKOFF: (S.CREATING_AGAIN, S.READING_EXIT_AGAIN),
+    do.CLOSE: (S.CLOSING,),
+}
+
+NEW, ODD = codes.SSH_NEW_CHANNEL, codes.SSH_CHANNEL_REQUEST_FAILED
+REFUSED, NO_SUBSYSTEM = codes.MOORAGE_COMMAND_REFUSED, codes.DOCKER_SUBSYSTEM_NOT_SUPPORTED
+NO_CONTAINER, ENDING = codes.MOORAGE_SESSION_REFUSED, codes.DOCKER_CONTAINER_SHUTTING_DOWN
+NOT_RUNNING, NO_AGENT = codes.DOCKER_PROGRAM_NOT_RUNNING, codes.DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT
+EXEC = codes.DOCKER_EXEC
+CREATE, CREATE_FAILED = codes.DOCKER_EXEC_CREATE, codes.DOCKER_EXEC_CREATE_FAILED
+ATTACH, ATTACH_FAILED = codes.DOCKER_EXEC_ATTACH, codes.DOCKER_EXEC_ATTACH_FAILED
+CODE, CODE_FAILED, STILL = codes.DOCKER_EXIT_CODE, codes.DOCKER_EXIT_CODE_FAILED, codes.DOCKER_EXIT_CODE_STILL_RUNNING
+BROKE, GONE = codes.DOCKER_STREAM_OUTPUT_FAILED, codes.DOCKER_STREAM_INPUT_FAILED
+SENT, BY_SIGNAL, SLOW = codes.SSH_EXIT, codes.SSH_EXIT_SIGNAL, codes.DOCKER_CLOSE_OUTPUT_FAILED
+
+# fmt: off
+ROWS = (
+    #   id        in state             on                   to                    do                      when                     says
+    Row("SS0101", S.OPEN,               ChannelOpened,       None,                 do.open_,               None,                    (NEW,)),
+    Row("SS0102", S.OPEN,               EnvOffered,          None,                 None,                   do.is_taken),
+    Row("SS0103", S.OPEN,               EnvOffered,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0104", S.OPEN,               PtyWanted,           None,                 do.note_pty),
+    Row("SS0105", S.OPEN,               WindowChanged,       None,                 do.note_size),
+    Row("SS0106", S.OPEN,               SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0107", S.OPEN,               OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0108", S.OPEN,               InputEnded,          None),
+    Row("SS0109", S.OPEN,               ContainerLanded,     None,                 do.note_landed),
+    Row("SS0110", S.OPEN,               ContainerFailed,     None,                 do.note_failed),
+    Row("SS0111", S.OPEN,               ContainerExited,     None,                 do.note_died),
+    Row("SS0112", S.OPEN,               ContainerProgressed, None),
+    Row("SS0113", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,              do.subsystem_is_unknown, (NO_SUBSYSTEM,)),
+    Row("SS0114", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,              do.program_is_refused,   (REFUSED,)),
+    Row("SS0115", S.OPEN,               ProgramWanted,       S.CLOSING,            do.give_up,             do.container_has_failed, (NO_CONTAINER,)),
+    Row("SS0116", S.OPEN,               ProgramWanted,       S.LANDING,            do.land_own,            do.mode_is_session,      (EXEC,)),
+    Row("SS0117", S.OPEN,               ProgramWanted,       S.CREATING,           do.create_exec,         do.container_is_here,    (EXEC, CREATE)),
+    Row("SS0118", S.OPEN,               ProgramWanted,       S.LANDING,            do.wait_for_container,  None,                    (EXEC,)),
+    Row("SS0119", S.OPEN,               TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
+    Row("SS0120", S.OPEN,               ChannelClosed,       S.ENDED,              do.end),
+
+    Row("SS0201", S.LANDING,            ContainerLanded,     S.AWAITING_EXIT,      do.run_own,             do.own_output_has_ended),
+    Row("SS0202", S.LANDING,            ContainerLanded,     S.RUNNING,            do.run_own,             do.mode_is_session),
+    Row("SS0203", S.LANDING,            ContainerLanded,     S.CREATING,           do.create_exec,         None,                    (CREATE,)),
+    Row("SS0204", S.LANDING,            ContainerFailed,     S.CLOSING,            do.give_up,             None,                    (NO_CONTAINER,)),
+    Row("SS0205", S.LANDING,            ContainerExited,     S.CLOSING,            do.give_up,             None,                    (NO_CONTAINER,)),
+    Row("SS0206", S.LANDING,            ContainerProgressed, None,                 do.show_progress,       do.user_is_watching),
+    Row("SS0207", S.LANDING,            ContainerProgressed, None),
+    Row("SS0208", S.LANDING,            OutputEnded,         None,                 do.note_output_ended),  # it ended before we heard of its start
+    Row("SS0209", S.LANDING,            WindowChanged,       None,                 do.note_size),
+    Row("SS0210", S.LANDING,            SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0211", S.LANDING,            OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0212", S.LANDING,            InputEnded,          None),
+    Row("SS0213", S.LANDING,            TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
+    Row("SS0214", S.LANDING,            ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0301", S.CREATING,           ExecCreated,         S.ATTACHING,          do.attach_exec,         None,                    (ATTACH,)),
+    Row("SS0302", S.CREATING,           ExecCreateFailed,    S.CREATING_AGAIN,     back_off,               may_try_again,           (CREATE_FAILED.quiet(),)),
+    Row("SS0303", S.CREATING,           ExecCreateFailed,    S.CLOSING,            do.fail_create,         None,                    (CREATE_FAILED,)),
+    Row("SS0304", S.CREATING,           DeadlinePassed,      S.CLOSING,            do.fail_create,         None,                    (CREATE_FAILED,), COMMAND),
+    Row("SS0305", S.CREATING,           ContainerExited,     S.CLOSING,            do.give_up,             None,                    (NO_CONTAINER,)),
+    Row("SS0306", S.CREATING,           WindowChanged,       None,                 do.note_size),
+    Row("SS0307", S.CREATING,           SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0308", S.CREATING,           OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0309", S.CREATING,           InputEnded,          None),
+    Row("SS0310", S.CREATING,           TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
+    Row("SS0311", S.CREATING,           ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0401", S.CREATING_AGAIN,     DeadlinePassed,      S.CREATING,           do.create_exec,         None,                    (CREATE,), BACKOFF),
+    Row("SS0402", S.CREATING_AGAIN,     DeadlinePassed,      S.CLOSING,            do.fail_create,         None,                    (CREATE_FAILED,), COMMAND),
+    Row("SS0403", S.CREATING_AGAIN,     ContainerExited,     S.CLOSING,            do.give_up,             None,                    (NO_CONTAINER,)),
+    Row("SS0404", S.CREATING_AGAIN,     WindowChanged,       None,                 do.note_size),
+    Row("SS0405", S.CREATING_AGAIN,     SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0406", S.CREATING_AGAIN,     OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0407", S.CREATING_AGAIN,     InputEnded,          None),
+    Row("SS0408", S.CREATING_AGAIN,     TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
+    Row("SS0409", S.CREATING_AGAIN,     ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0501", S.ATTACHING,          ExecAttached,        S.READING_EXIT,       do.inspect,             do.output_has_ended),
+    Row("SS0502", S.ATTACHING,          ExecAttached,        S.RUNNING,            do.run_exec),
+    Row("SS0503", S.ATTACHING,          ExecAttachFailed,    S.CLOSING,            do.fail_attach,         None,                    (ATTACH_FAILED,)),
+    Row("SS0504", S.ATTACHING,          DeadlinePassed,      S.CLOSING,            do.fail_attach,         None,                    (ATTACH_FAILED,), COMMAND),
+    Row("SS0505", S.ATTACHING,          OutputEnded,         None,                 do.note_output_ended),  # it ended before we heard of its start
+    Row("SS0506", S.ATTACHING,          ContainerExited,     None,                 do.note_exit),  # the attach fails or its output ends
+    Row("SS0507", S.ATTACHING,          WindowChanged,       None,                 do.note_size),
+    Row("SS0508", S.ATTACHING,          SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0509", S.ATTACHING,          OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0510", S.ATTACHING,          InputEnded,          None),
+    Row("SS0511", S.ATTACHING,          TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
+    Row("SS0512", S.ATTACHING,          ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0601", S.RUNNING,            OutputEnded,         S.CLOSING,            do.finish_broken,       do.own_stream_broke,     (BROKE,)),
+    Row("SS0602", S.RUNNING,            OutputEnded,         S.AWAITING_EXIT,      do.note_output_ended,   do.mode_is_session),
+    Row("SS0603", S.RUNNING,            OutputEnded,         S.READING_EXIT,       do.inspect,             do.stream_broke,         (BROKE,)),
+    Row("SS0604", S.RUNNING,            OutputEnded,         S.READING_EXIT,       do.inspect),
+    Row("SS0605", S.RUNNING,            ContainerExited,     S.DRAINING,           do.note_exit),
+    Row("SS0606", S.RUNNING,            WindowChanged,       None,                 do.resize),
+    Row("SS0607", S.RUNNING,            SignalWanted,        None,                 do.signal,              do.mode_is_session),
+    Row("SS0608", S.RUNNING,            SignalWanted,        None,                 None,                   None,                    (NO_AGENT,)),
+    Row("SS0609", S.RUNNING,            SignalDelivered,     None,                 do.note_signal),
+    Row("SS0610", S.RUNNING,            OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0611", S.RUNNING,            InputEnded,          None),
+    Row("SS0612", S.RUNNING,            TerminateWanted,     None,                 do.tell_terminating),
+    Row("SS0613", S.RUNNING,            ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0701", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,          do.ended_by_our_signal,  (CODE, BY_SIGNAL)),
+    Row("SS0702", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,          None,                    (CODE, SENT)),
+    Row("SS0703", S.AWAITING_EXIT,      WindowChanged,       None),
+    Row("SS0704", S.AWAITING_EXIT,      SignalWanted,        None,                 do.signal),
+    Row("SS0705", S.AWAITING_EXIT,      SignalDelivered,     None,                 do.note_signal),
+    Row("SS0706", S.AWAITING_EXIT,      OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0707", S.AWAITING_EXIT,      InputEnded,          None),
+    Row("SS0708", S.AWAITING_EXIT,      TerminateWanted,     None,                 do.tell_terminating),
+    Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0801", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,          do.ended_by_our_signal,  (CODE, BY_SIGNAL)),
+    Row("SS0802", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,          do.mode_is_session,      (CODE, SENT)),
+    Row("SS0803", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_dead,         None,                    (SENT,)),
+    Row("SS0804", S.DRAINING,           WindowChanged,       None),
+    Row("SS0805", S.DRAINING,           SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0806", S.DRAINING,           SignalDelivered,     None,                 do.note_signal),
+    Row("SS0807", S.DRAINING,           OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0808", S.DRAINING,           InputEnded,          None),
+    Row("SS0809", S.DRAINING,           TerminateWanted,     None),
+    Row("SS0810", S.DRAINING,           ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS0901", S.READING_EXIT,       ExecInspected,       S.CLOSING,            do.finish_exec,         do.program_has_ended,    (CODE, SENT)),
+    Row("SS0902", S.READING_EXIT,       ExecInspected,       S.READING_EXIT_AGAIN, do.ask_again,           None,                    (STILL,)),
+    Row("SS0903", S.READING_EXIT,       ExecInspectFailed,   S.CLOSING,            do.finish_dead,         do.container_has_exited, (SENT,)),
+    Row("SS0904", S.READING_EXIT,       ExecInspectFailed,   S.READING_EXIT_AGAIN, back_off,               may_try_again,           (CODE_FAILED.quiet(),)),
+    Row("SS0905", S.READING_EXIT,       ExecInspectFailed,   S.CLOSING,            do.finish_lost,         None,                    (CODE_FAILED,)),
+    Row("SS0906", S.READING_EXIT,       DeadlinePassed,      S.CLOSING,            do.finish_lost,         None,                    (CODE_FAILED,), EXIT),
+    Row("SS0907", S.READING_EXIT,       ContainerExited,     None,                 do.note_exit),
+    Row("SS0908", S.READING_EXIT,       WindowChanged,       None),
+    Row("SS0909", S.READING_EXIT,       SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS0910", S.READING_EXIT,       OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS0911", S.READING_EXIT,       InputEnded,          None),
+    Row("SS0912", S.READING_EXIT,       TerminateWanted,     None),
+    Row("SS0913", S.READING_EXIT,       ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS1001", S.READING_EXIT_AGAIN, DeadlinePassed,      S.READING_EXIT,       do.inspect,             deadline=BACKOFF),
+    Row("SS1002", S.READING_EXIT_AGAIN, DeadlinePassed,      S.CLOSING,            do.finish_lost,         None,                    (CODE_FAILED,), EXIT),
+    Row("SS1003", S.READING_EXIT_AGAIN, ContainerExited,     S.CLOSING,            do.finish_dead,         None,                    (SENT,)),
+    Row("SS1004", S.READING_EXIT_AGAIN, WindowChanged,       None),
+    Row("SS1005", S.READING_EXIT_AGAIN, SignalWanted,        None,                 None,                   None,                    (NOT_RUNNING,)),
+    Row("SS1006", S.READING_EXIT_AGAIN, OddRequest,          None,                 None,                   None,                    (ODD,)),
+    Row("SS1007", S.READING_EXIT_AGAIN, InputEnded,          None),
+    Row("SS1008", S.READING_EXIT_AGAIN, TerminateWanted,     None),
+    Row("SS1009", S.READING_EXIT_AGAIN, ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+
+    Row("SS1101", S.CLOSING,            ChannelClosed,       S.ENDED,              do.end),
+    Row("SS1102", S.CLOSING,            DeadlinePassed,      None,                 do.drop_channel,        None,                    (SLOW,), do.CLOSE),
+    Row("SS1103", S.CLOSING,            ContainerLanded,     None),  # all that crosses our close on the wire
+    Row("SS1104", S.CLOSING,            ContainerFailed,     None),
+    Row("SS1105", S.CLOSING,            ContainerExited,     None),
+    Row("SS1106", S.CLOSING,            ContainerProgressed, None),
+    Row("SS1107", S.CLOSING,            ExecCreated,         None),
+    Row("SS1108", S.CLOSING,            ExecCreateFailed,    None),
+    Row("SS1109", S.CLOSING,            ExecAttached,        None),
+    Row("SS1110", S.CLOSING,            ExecAttachFailed,    None),
+    Row("SS1111", S.CLOSING,            ExecInspected,       None),
+    Row("SS1112", S.CLOSING,            ExecInspectFailed,   None),
+    Row("SS1113", S.CLOSING,            OutputEnded,         None),
+    Row("SS1114", S.CLOSING,            WindowChanged,       None),
+    Row("SS1115", S.CLOSING,            SignalWanted,        None),
+    Row("SS1116", S.CLOSING,            SignalDelivered,     None),
+    Row("SS1117", S.CLOSING,            OddRequest,          None),
+    Row("SS1118", S.CLOSING,            InputEnded,          None),
+    Row("SS1119", S.CLOSING,            TerminateWanted,     None),
+)
+# fmt: on
+
+SESSION = Kind("session", S, S.OPEN, ROWS, DEADLINES, final=(S.ENDED,), cell=SessionCell)
