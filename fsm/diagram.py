@@ -44,7 +44,7 @@ def event_label(row: Row) -> str:
 
 
 def codes_label(row: Row) -> str:
-    """The codes that the row says; one said at debug level, as a try of several, in brackets."""
+    """The codes that the row says."""
     return ", ".join(code.name for code in row.says)
 
 
@@ -162,7 +162,9 @@ def _box(
     rim = f'BORDER="{width}" COLOR="{edge}" BGCOLOR="{PAPER}" CELLBORDER="1" CELLSPACING="0" CELLPADDING="4"'
     table = f"<TABLE {rim}>{''.join(cells)}</TABLE>"
     if state in kind.final:
-        return f'<TABLE BORDER="{width}" COLOR="{edge}" CELLBORDER="0" CELLSPACING="3"><TR><TD>{table}</TD></TR></TABLE>'
+        return (
+            f'<TABLE BORDER="{width}" COLOR="{edge}" CELLBORDER="0" CELLSPACING="3"><TR><TD>{table}</TD></TR></TABLE>'
+        )
     return table
 
 

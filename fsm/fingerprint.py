@@ -109,7 +109,9 @@ def _is_ours(module: str) -> bool:
 def _function(function: FunctionType, reached: Reached) -> str:
     names = set(_names(function.__code__))
     used = {name: value for name, value in function.__globals__.items() if name in names}
-    for module in [value for value in used.values() if isinstance(value, ModuleType)]:  # codes.SOMETHING: both are names
+    for module in [
+        value for value in used.values() if isinstance(value, ModuleType)
+    ]:  # codes.SOMETHING: both are names
         used |= {name: value for name, value in vars(module).items() if name in names and _is_ours(module.__name__)}
     used |= dict(inspect.getclosurevars(function).nonlocals)
     values = [(name, _value(value, reached)) for name, value in sorted(used.items())]

@@ -8,23 +8,31 @@ from typing import Any
 
 import msgspec
 
+from fsm.connection import CONNECTION
+from fsm.container import CONTAINER
+from fsm.image import IMAGE
 from fsm.kernel import Kind
+from fsm.server import SERVER
+from fsm.session_rows import SESSION
+from fsm.signal import SIGNAL
+from fsm.terminal import TERMINAL
 from protocol.base import Event, Fault
 
-MACHINES: Mapping[str, Kind] = {}  # lands with the tables
+KINDS = (SERVER, CONNECTION, SESSION, CONTAINER, IMAGE, TERMINAL, SIGNAL)
+MACHINES: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 
 def events(kinds: Iterable[Kind]) -> tuple[type[Event], ...]:
-    """Every event of the modules that these machines' events come from: those without a row may be refused."""
+    """Every event of the modules that these machines' events come from: one without a row may stand there as refused."""
     modules = {sys.modules[row.event.__module__] for kind in kinds for row in kind.rows}
     modules.add(sys.modules[Event.__module__])
     found = {value for module in modules for value in vars(module).values() if _is_event(value)}
     return tuple(sorted(found, key=lambda event: event.__name__))
 
 
-def read_event(plain: Any, known: tuple[type[Event], ...]) -> Event:
+def read_event(plain: Any, known: Iterable[type[Event]]) -> Event:
     """An event from its plain values. Raises `msgspec.ValidationError` when it is none of those `known`."""
-    event: Event = msgspec.convert(plain, reduce(or_, known))  # type: ignore[arg-type]
+    event: Event = msgspec.convert(plain, reduce(or_, known))
     return event
 
 
