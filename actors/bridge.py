@@ -41,4 +41,5 @@ async def aio_settled(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
-        return await aio(fn, *args)
+        result = await aio(fn, *args)
+    return result
