@@ -17,6 +17,11 @@ Duration = Annotated[float, Meta(extra={"unit": "duration"})]
 Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
 Secret = Annotated[str, Meta(extra={"secret": True})]
 Count = Annotated[int, Meta(ge=1)]
+# Docker Engine API objects; `settings_engine.py` knows their fields.
+ContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container"})]
+HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
+NetworkTree = Annotated[dict[str, Any], Meta(extra={"engine": "network"})]
+PlatformTree = Annotated[dict[str, Any], Meta(extra={"engine": "platform"})]
 
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "crit", "alert", "emerg"]
 # fmt: off
@@ -57,10 +62,10 @@ class RegistryAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What container to make and how to run programs in it. The four trees are in the API's own spelling."""
 
-    container: dict[str, Any] = field(default_factory=lambda: {"Image": GUEST_IMAGE})
-    host: dict[str, Any] = {}
-    network: dict[str, Any] = {}
-    platform: dict[str, Any] = {}
+    container: ContainerTree = field(default_factory=lambda: {"Image": GUEST_IMAGE})
+    host: HostTree = {}
+    network: NetworkTree = {}
+    platform: PlatformTree = {}
     containername: str = field(default="", name="containername")
     auth: RegistryAuth = RegistryAuth()
     mode: ExecutionMode = "connection"

@@ -1,0 +1,166 @@
+"""Rules that a key's type cannot say. They look at Settings, so that an embedding program's are held to them too."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from protocol.settings import Auth, DockerConnection, Execution, Settings, Ssh, User
+from protocol.settings_problem import Problem
+
+MAKE_HASH = "make one with `moorage hash-password`"
+ADD_A_USER = "add one: `auth: {users: {NAME: {authorizedKeys: [FILE_OR_KEY]}}}`"
+VERSION_MAX = 253  # RFC 4253 section 4.2: 255 with the line's end
+_VERSION = re.compile(r"SSH-2\.0-[!-,.-~]+(?: [ -~]*)?")
+_LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%\w]*\]|[^\[\]:\s]*):([0-9]{1,5})")
+_CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # the engine's own rule
+_HASHES = (
+    re.compile(
+        r"\$argon2id\$v=19\$m=[0-9]{1,9},t=[0-9]{1,9},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,171}"
+    ),
+    re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"),
+    re.compile(r"\$6\$(?:rounds=[1-9][0-9]{3,8}\$)?[./A-Za-z0-9]{0,16}\$[./A-Za-z0-9]{86}"),
+)
+_FOREIGN_HASHES = {
+    "$y$": "yescrypt",
+    "$7$": "scrypt",
+    "$5$": "sha256-crypt",
+    "$1$": "md5-crypt",
+    "$argon2i$": "argon2i",
+    "$argon2d$": "argon2d",
+    "{SSHA}": "LDAP's SSHA",
+}
+
+
+def problems_of(settings: Settings) -> Iterator[Problem]:
+    """What makes these settings unusable."""
+    yield from _ssh(settings.ssh)
+    yield from _connection(settings.docker.connection)
+    yield from _execution(settings.docker.execution)
+    yield from _auth(settings.auth)
+    if settings.log.destination == "file" and not settings.log.file:
+        yield Problem("log.file", "empty", "the name of a file")
+    if settings.log.destination == "syslog" and not settings.log.syslog.destination:
+        yield Problem("log.syslog.destination", "empty", "/dev/log or host:port")
+    if not settings.state:
+        yield Problem("state", "empty", "the name of a folder")
+
+
+def remarks_on(settings: Settings) -> Iterator[Problem]:
+    """What can be used but is probably not meant."""
+    execution = settings.docker.execution
+    if execution.containername:
+        advice = "leave it empty: each container gets a name of its own"
+        yield Problem("docker.execution.containername", "only one container at a time can have this name", "", advice)
+    if execution.mode == "connection" and execution.container.get("Cmd"):
+        found = 'replaced by docker.execution.idleCommand in mode "connection"'
+        yield Problem("docker.execution.container.cmd", found, "", "take it out")
+
+
+def _ssh(ssh: Ssh) -> Iterator[Problem]:
+    match = _LISTEN.fullmatch(ssh.listen)
+    if not match or int(match[1]) > 65535:
+        yield Problem(
+            "ssh.listen", f"no address: {ssh.listen!r}", "host:port, :port or [IPv6]:port", "port 0: any free one"
+        )
+    if len(ssh.server_version) > VERSION_MAX or not _VERSION.fullmatch(ssh.server_version):
+        allowed = f"SSH-2.0- and a name in printable ASCII without dash, {VERSION_MAX} characters at most"
+        yield Problem("ssh.serverVersion", f"invalid version: {ssh.server_version[:60]!r}", allowed)
+    if 0 < ssh.client_alive_interval < 1:
+        yield Problem("ssh.clientAliveInterval", f"{ssh.client_alive_interval:g} s", "0 (off), or 1s and more")
+    if ssh.login_grace <= 0:
+        yield Problem("ssh.loginGrace", "0", "more than 0", "a client that never logs in would stay for ever")
+    lists = (("ciphers", ssh.ciphers), ("kex", ssh.kex), ("macs", ssh.macs), ("hostkeys", ssh.hostkeys))
+    for key, names in lists:
+        for index, name in enumerate(names):
+            if not name.strip():
+                yield Problem(f"ssh.{key}[{index}]", "empty text", "a name")
+
+
+def _connection(connection: DockerConnection) -> Iterator[Problem]:
+    path = "docker.connection"
+    if connection.host and not _is_engine(connection.host):
+        allowed = "unix:///path, tcp://host:port, http://host:port or https://host:port"
+        yield Problem(f"{path}.host", f"no engine address: {connection.host!r}", allowed, "empty: it is looked for")
+    texts = {"cacert": connection.cacert, "cert": connection.cert, "key": connection.key}
+    for key, text in texts.items():
+        if text and "-----BEGIN " not in text:
+            yield Problem(f"{path}.{key}", "not a PEM text", "the text itself, from -----BEGIN to -----END")
+    missing = [key for key, text in texts.items() if not text]
+    if 0 < len(missing) < len(texts):
+        found = f"TLS is configured by halves: {' and '.join(missing)} not given"
+        yield Problem(path, found, "all of cacert, cert and key, or none")
+
+
+def _is_engine(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        if parts.scheme == "unix":
+            return parts.path.startswith("/") and not parts.netloc
+        return parts.scheme in ("tcp", "http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False  # a port that is no number, an odd bracket
+
+
+def _execution(execution: Execution) -> Iterator[Problem]:
+    path = "docker.execution"
+    if not str(execution.container.get("Image", "")).strip():
+        yield Problem(f"{path}.container.image", "no image name provided", "the name of an image", "such as debian:12")
+    for index, item in enumerate(execution.container.get("Env", ())):
+        if item.startswith("=") or not item:
+            yield Problem(f"{path}.container.env[{index}]", "no name before the =", "NAME=value")
+    if execution.mode == "connection":
+        advice = "leave it out for the default"
+        if not execution.idle_command:
+            found = 'idle command required for execution mode "connection"'
+            yield Problem(f"{path}.idleCommand", found, "a list: the program and its arguments", advice)
+        if not execution.shell_command:
+            found = 'shell command required for execution mode "connection"'
+            yield Problem(f"{path}.shellCommand", found, "a list: the program and its arguments", advice)
+    policy = execution.host.get("RestartPolicy", {}).get("Name", "")
+    if execution.mode == "session" and policy not in ("", "no"):
+        found = (
+            f'unsupported restart policy for execution mode "session": {policy} (session containers may not restart)'
+        )
+        yield Problem(f"{path}.host.restartPolicy", found, "no")
+    if execution.containername and not _CONTAINER_NAME.fullmatch(execution.containername):
+        allowed = "letters, digits, _ . and -, two characters or more"
+        yield Problem(f"{path}.containername", f"no container name: {execution.containername!r}", allowed)
+    for name, program in execution.subsystems.items():
+        if not name or not program:
+            yield Problem(f"{path}.subsystems.{name}", "empty", "a name and the path of a program")
+
+
+def _auth(auth: Auth) -> Iterator[Problem]:
+    if not auth.users:
+        yield Problem("auth.users", "no authentication method configured, so nobody could log in", advice=ADD_A_USER)
+    for name, user in auth.users.items():
+        path = f"auth.users.{name}"
+        if not name or not name.isprintable():
+            yield Problem(path, f"no user name: {name!r}", "printable text")
+        if not user.authorized_keys and not user.password_hash:
+            yield Problem(path, "this user has no way in", advice="give authorizedKeys, passwordHash or both")
+        yield from _user(user, path)
+
+
+def _user(user: User, path: str) -> Iterator[Problem]:
+    for index, key in enumerate(user.authorized_keys):
+        here = f"{path}.authorizedKeys[{index}]"
+        if not key.strip():
+            yield Problem(here, "empty text", "a public key as in authorized_keys, or the name of a file of them")
+        elif "PRIVATE KEY-----" in key:
+            yield Problem(here, "a private key", "a public key", "use the .pub file, and consider this key as known")
+    wrong = hash_problem(user.password_hash) if user.password_hash else ""
+    if wrong:
+        yield Problem(f"{path}.passwordHash", wrong, "argon2id, bcrypt or sha512-crypt", MAKE_HASH)
+
+
+def hash_problem(text: str) -> str:
+    """Why `text` is no password hash that we can check; empty when it is one. The text itself is never repeated."""
+    if any(known.fullmatch(text) for known in _HASHES):
+        return ""
+    for prefix, name in _FOREIGN_HASHES.items():
+        if text.startswith(prefix):
+            return f"a hash of a kind that is not checked here ({name})"
+    if text.startswith(("$argon2id$", "$2", "$6$")):
+        return "a hash that is damaged or cut short"
+    return "not a password hash (a password in plain text is never accepted)"

@@ -1,0 +1,332 @@
+"""A raw tree (of a YAML or JSON file) in, Settings out; or everything that is wrong with it, at once.
+
+The rules of a key come from its type in `settings.py`: the reader walks the types, so a key is declared in one place.
+What spans several keys is asked of `settings_checks.py` afterwards. Nothing here raises but `SettingsError`.
+"""
+
+from typing import Any, cast, get_args
+
+from msgspec import UNSET, Struct, UnsetType, inspect
+
+from protocol.settings import GUEST_IMAGE, Execution, LogLevel, Settings
+from protocol.settings_checks import problems_of, remarks_on
+from protocol.settings_engine import TREES, Container, Empty, Host, Resources, folded
+from protocol.settings_problem import (
+    Plain,
+    Problem,
+    SettingsError,
+    bytes_meant,
+    join,
+    kind_of,
+    nanoseconds,
+    nearest,
+    resolved,
+    shown,
+)
+from protocol.settings_unserved import unserved
+
+__all__ = ["Plain", "Problem", "Reading", "SettingsError", "read_settings"]
+
+# Of what is passed through to the engine unread; a tree made by a program may even hold itself.
+DEPTH_MAX = 32
+PASSED_MAX = 10_000
+INT_MAX = 2**63 - 1
+CLOSE = 0.8  # how near an engine field's name must be to a known one to be called a slip of the pen
+
+# YAML 1.1's words, which Go's reader still takes where a boolean is wanted.
+_BOOLEANS = {"y": True, "yes": True, "on": True, "n": False, "no": False, "off": False}
+# Sentences of ContainerSSH that people search for.
+_SENTENCES = {
+    "backend": "invalid backend: {}",
+    "docker.execution.mode": "invalid execution mode: {}",
+    "docker.execution.imagePullPolicy": "invalid image pull policy: {}",
+}
+# ContainerSSH's documents write the first, its reader takes the second.
+_ALIASES: dict[tuple[type, object], str] = {(Execution, "containerName"): "containername"}
+# Rules about these follow from the mode, so they say nothing while the mode itself is wrong.
+_BY_MODE = frozenset(f"docker.execution.{key}" for key in ("idleCommand", "shellCommand", "host.restartPolicy"))
+_ROOT = cast(inspect.StructType, inspect.type_info(Settings))
+_ENGINE = {name: cast(inspect.TypedDictType, inspect.type_info(tree)) for name, tree in TREES.items()}
+_TREES = tuple(_ENGINE.values())
+_RESOURCES = cast(inspect.TypedDictType, inspect.type_info(Resources))
+
+
+class Reading(Struct, frozen=True):
+    """A configuration that can be used, and what its author should know about it all the same."""
+
+    settings: Settings
+    warnings: tuple[Problem, ...] = ()
+
+
+def read_settings(tree: object) -> Reading:
+    """Read a whole configuration: nested dicts and lists, scalars as Python has them or, from YAML, as `Plain` text.
+
+    Raises SettingsError with all problems, in the order of the file.
+    """
+    reader = _Reader()
+    tree = {} if resolved(tree) is None else tree
+    settings = reader.read(_ROOT, tree, "")
+    if not isinstance(settings, UnsetType):
+        for problem in problems_of(settings):
+            if reader.is_sound(problem.path):
+                reader.problems.append(problem)
+        reader.warnings.extend(remarks_on(settings))
+    warnings = sorted(reader.warnings, key=reader.place)
+    if reader.problems:
+        raise SettingsError(sorted(reader.problems, key=reader.place), warnings)
+    return Reading(settings, tuple(warnings))
+
+
+class _Reader:
+    """One walk through a tree. A value that cannot be taken leaves a problem behind and reads as UNSET."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.places: dict[str, int] = {}  # path in lower case -> when the walk came by
+        self.passed = 0  # values passed through unread
+
+    def place(self, problem: Problem) -> int:
+        """Where in the file: the place of its path, or of the nearest part of it that is there; nowhere: at the end."""
+        path = problem.path.lower()
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places.get(path, len(self.places))
+
+    def is_sound(self, path: str) -> bool:
+        """Nothing at, under or around `path` has failed to read, so a rule about it is not misled by a default."""
+        failed = [problem.path for problem in self.problems]
+        if path in _BY_MODE and "docker.execution.mode" in failed:
+            return False
+        return not any(_is_within(one, path) or _is_within(path, one) for one in failed)
+
+    def refuse(self, path: str, found: str, allowed: str = "", advice: str = "") -> UnsetType:
+        self.problems.append(Problem(path, found, allowed, advice))
+        return UNSET
+
+    def read(self, kind: inspect.Type, raw: object, path: str) -> Any:
+        """`raw` as `kind` wants it, or UNSET."""
+        extra: dict[str, Any] = {}
+        while isinstance(kind, inspect.Metadata):
+            extra, kind = {**extra, **(kind.extra or {})}, kind.type
+        self.places.setdefault(path.lower(), len(self.places))
+        if "engine" in extra:
+            return self._object(_ENGINE[extra["engine"]], raw, path)
+        match kind:
+            case inspect.StrType():
+                return self._text(raw, path, "secret" in extra)
+            case inspect.BoolType():
+                return self._boolean(raw, path)
+            case inspect.IntType():
+                return self._integer(kind, raw, path, extra.get("unit", ""))
+            case inspect.FloatType():
+                return self._duration(raw, path, extra)
+            case inspect.LiteralType():
+                return self._choice(kind, raw, path)
+            case inspect.VarTupleType() | inspect.ListType():
+                return self._list(kind, raw, path)
+            case inspect.DictType():
+                return self._mapping(kind, raw, path)
+            case inspect.TypedDictType():
+                return self._object(kind, raw, path)
+            case inspect.StructType():
+                return self._struct(kind, raw, path)
+        return self._anything(raw, path)
+
+    def _text(self, raw: object, path: str, secret: bool) -> Any:
+        if not isinstance(raw, str):
+            found = kind_of(raw) if secret else shown(raw)
+            return self.refuse(path, found, "text", "put it in quotes" if isinstance(raw, int | float) else "")
+        text = str(raw)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            return self.refuse(path, "text that is not Unicode", "text")
+        return text
+
+    def _boolean(self, raw: object, path: str) -> Any:
+        value = resolved(raw)
+        if type(raw) is Plain and isinstance(value, str):
+            value = _BOOLEANS.get(value.lower(), value)
+        return value if isinstance(value, bool) else self.refuse(path, shown(raw), "true or false")
+
+    def _integer(self, kind: inspect.IntType, raw: object, path: str, unit: str) -> Any:
+        allowed = f"a whole number of {unit}" if unit else "a whole number"
+        value = resolved(raw)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, str) and unit == "nanoseconds" and (length := nanoseconds(value)) is not None:
+            return length  # Go reads these from text as well
+        if isinstance(value, bool) or not isinstance(value, int):
+            meant = bytes_meant(value) if isinstance(value, str) and unit == "bytes" else None
+            return self.refuse(path, shown(raw), allowed, "" if meant is None else f"write {meant}")
+        if kind.ge is not None and value < kind.ge:
+            return self.refuse(path, shown(raw), f"{allowed}, at least {kind.ge}")
+        return value if abs(value) <= INT_MAX else self.refuse(path, shown(raw), f"{allowed} of 64 bits")
+
+    def _duration(self, raw: object, path: str, extra: dict[str, Any]) -> Any:
+        """Seconds. Text has Go's units; a bare number is nanoseconds, which nobody means, so it gets a remark."""
+        value = resolved(raw)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= INT_MAX:
+            length: int | None = int(value)
+            if value:
+                remark = f"the number {raw} has no unit and is taken as nanoseconds: {int(value) / 1e9:.9g} s"
+                self.warnings.append(Problem(path, remark, advice=f"if seconds are meant, write {raw}s"))
+        else:
+            length = nanoseconds(value) if isinstance(value, str) else None
+        if length is None:
+            found = value[:60] if isinstance(value, str) else shown(raw)
+            return self.refuse(path, f"invalid duration: {found}", "a number with a unit, such as 60s, 1m30s or 100ms")
+        return UNSET if not length and extra.get("zero") == "default" else length / 1e9
+
+    def _choice(self, kind: inspect.LiteralType, raw: object, path: str) -> Any:
+        value = str(raw) if isinstance(raw, str) else resolved(raw)
+        if value in kind.values:
+            return value
+        if value == "":
+            return UNSET  # an empty choice is the default, as in ContainerSSH
+        if path == "log.level" and type(number := resolved(raw)) is int and 0 <= number <= 7:
+            return get_args(LogLevel)[7 - number]  # syslog's numbers: 7 is debug
+        found = _SENTENCES.get(path, "invalid choice: {}").format(value[:60] if isinstance(value, str) else shown(raw))
+        near = nearest(value, cast(tuple[str, ...], kind.values)) if isinstance(value, str) else ""
+        return self.refuse(path, found, ", ".join(map(str, kind.values)), f"did you mean {near}?" if near else "")
+
+    def _list(self, kind: inspect.VarTupleType | inspect.ListType, raw: object, path: str) -> Any:
+        if not isinstance(raw, list | tuple):
+            advice = "write it as a list: one item a line, each after a dash, or [in, brackets]"
+            return self.refuse(path, kind_of(raw), "a list", advice)
+        items = [self.read(kind.item_type, item, f"{path}[{index}]") for index, item in enumerate(raw)]
+        items = [item for item in items if item is not UNSET]
+        return items if isinstance(kind, inspect.ListType) else tuple(items)
+
+    def _mapping(self, kind: inspect.DictType, raw: object, path: str) -> Any:
+        if not isinstance(raw, dict):
+            return self.refuse(path, kind_of(raw), "a mapping")
+        result: dict[str, Any] = {}
+        for key, value in raw.items():
+            here = self._step(path, key)
+            if here is None:
+                continue
+            if resolved(value) is None:
+                value = _nothing(kind.value_type)
+            taken = self.read(kind.value_type, value, here)
+            if taken is not UNSET:
+                result[str(key)] = taken
+        return result
+
+    def _step(self, path: str, key: object) -> str | None:
+        """The path one key down; None, and a problem, when the key is not text."""
+        if isinstance(key, str) and self._text(key, path, secret=True) is not UNSET:
+            self.places.setdefault(join(path, key).lower(), len(self.places))
+            return join(path, str(key))
+        if not isinstance(key, str):
+            self.refuse(path, f"a key that is not text: {shown(key)}", "text", "put it in quotes")
+        return None
+
+    def _struct(self, kind: inspect.StructType, raw: object, path: str) -> Any:
+        """A section of ours: exact keys, and nothing else."""
+        if not isinstance(raw, dict):
+            return self.refuse(path, kind_of(raw), "a mapping")
+        fields = {field.encode_name: field for field in kind.fields}
+        values: dict[str, Any] = {}
+        for key, value in raw.items():
+            here = self._step(path, key)
+            if here is None:
+                continue
+            field = fields.get(_ALIASES.get((kind.cls, key), cast(str, key)))
+            if field is None:
+                self._unknown(here, str(key), value, list(fields))
+            elif resolved(value) is None:
+                pass  # a key without a value keeps its default
+            elif field.name in values:
+                self.refuse(here, "given twice, in two spellings", advice="keep one")
+            elif (taken := self.read(field.type, value, here)) is not UNSET:
+                values[field.name] = taken
+        return kind.cls(**values)
+
+    def _unknown(self, path: str, key: str, value: object, known: list[str]) -> None:
+        reason = unserved(path, value)
+        if reason is None:
+            near = nearest(key, known)
+            self.refuse(path, "unknown key", ", ".join(known), f"did you mean {near}?" if near else "")
+        elif reason:
+            self.refuse(path, reason, advice="take it out, or keep to a server that has it")
+
+    def _object(self, kind: inspect.TypedDictType, raw: object, path: str) -> Any:
+        """An object of the engine's API: keys in any case, its own spelling out, new fields passed on with a remark."""
+        if not isinstance(raw, dict):
+            return self.refuse(path, kind_of(raw), "a mapping")
+        result: dict[str, Any] = {}
+        self._fields(kind, raw, path, result)
+        return {"Image": GUEST_IMAGE, **result} if kind.cls is Container else result
+
+    def _fields(
+        self, kind: inspect.TypedDictType, raw: dict[object, object], path: str, result: dict[str, Any]
+    ) -> None:
+        fields = {folded(field.name): field for field in kind.fields}
+        for key, value in raw.items():
+            here = self._step(path, key)
+            if here is None or resolved(value) is None:
+                continue
+            name = folded(cast(str, key))
+            field = fields.get(name)
+            if field is not None and field.name in result:
+                self.refuse(here, f"{field.name} is given twice", advice="keep one")
+            elif field is not None:
+                if (taken := self.read(field.type, value, here)) is not UNSET:
+                    result[field.name] = taken
+            elif kind.cls is Host and name == "resources":
+                if isinstance(value, dict):
+                    self._fields(_RESOURCES, value, here, result)
+                else:
+                    self.refuse(here, kind_of(value), "a mapping")
+            else:
+                self._foreign(kind, cast(str, key), value, here, result)
+
+    def _foreign(self, kind: inspect.TypedDictType, key: str, value: object, path: str, result: dict[str, Any]) -> None:
+        """A field that is not in our tables: a slip of the pen is refused, anything else may be newer than we are."""
+        home = next((name for name, tree in _ENGINE.items() if _has(tree, key)), "") if kind in _TREES else ""
+        near = nearest(key, [field.name for field in kind.fields], CLOSE)
+        if home or near:
+            meant = f"docker.execution.{home}.{key}" if home else near
+            self.refuse(path, "unknown key", advice=f"did you mean {meant}?")
+            return
+        self.warnings.append(Problem(path, "not a field that Moorage knows; it is passed to the engine as it stands"))
+        if (taken := self._anything(value, path)) is not UNSET:
+            result[str(key)] = taken
+
+    def _anything(self, raw: object, path: str, depth: int = 0) -> Any:
+        """A value to pass on unread: whatever JSON can say."""
+        value = resolved(raw)
+        self.passed += 1
+        if depth > DEPTH_MAX or self.passed > PASSED_MAX:
+            return self.refuse(path, "too large", f"{DEPTH_MAX} levels and {PASSED_MAX} values")
+        if isinstance(value, dict):
+            pairs = [(self._step(path, key), key, item) for key, item in value.items()]
+            taken = {str(key): self._anything(item, here, depth + 1) for here, key, item in pairs if here is not None}
+            return {key: item for key, item in taken.items() if item is not UNSET}
+        if isinstance(value, list | tuple):
+            items = [self._anything(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+            return [item for item in items if item is not UNSET]
+        if isinstance(value, str):
+            return self._text(value, path, secret=True)
+        if value is None or (isinstance(value, int | float) and abs(value) <= INT_MAX):
+            return value
+        return self.refuse(path, shown(value), "something that JSON can say")
+
+
+def _is_within(path: str, other: str) -> bool:
+    """`path` is `other` or lies under it, whatever the spelling."""
+    path, other = path.lower(), other.lower()
+    return path == other or path.startswith((f"{other}.", f"{other}["))
+
+
+def _has(tree: inspect.TypedDictType, key: str) -> bool:
+    return any(folded(field.name) == folded(key) for field in tree.fields)
+
+
+def _nothing(kind: inspect.Type) -> object:
+    """What an empty value in a mapping of the file stands for: `80/tcp:` is a member, `NAME:` empty text."""
+    if isinstance(kind, inspect.StrType):
+        return ""
+    if isinstance(kind, inspect.ListType):
+        return []
+    return {} if isinstance(kind, inspect.StructType) or getattr(kind, "cls", None) is Empty else None
