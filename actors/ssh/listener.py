@@ -1,0 +1,106 @@
+"""The listening socket, and who is let in through it. asyncio code: run it inside the loop of actors/bridge.py."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import asyncssh
+
+from actors.ports import Harbour
+from actors.ssh.auth import CheckPassword, Doorkeeper
+from actors.ssh.connection import Shore, crash_text
+from actors.ssh.options import listen_address, server_options
+from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
+from protocol.settings import Settings
+
+BACKLOG = 512
+
+
+class Listener:
+    """Accepts connections until told to stop. `turned_away` counts those closed at once, above `maxStartups`."""
+
+    def __init__(self, startups_max: int) -> None:
+        self.addresses: list[tuple[str, int]] = []
+        self.turned_away = 0
+        self._startups_max = startups_max
+        self._connections: set[Connection] = set()
+        self._startups: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self, factory: Callable[[], Connection], host: str | None, port: int) -> None:
+        """Raises OSError: in use, not ours, not there."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(factory, host, port, backlog=BACKLOG, reuse_address=True)
+        self.addresses = [sock.getsockname()[:2] for sock in self._server.sockets]
+
+    def stop_accepting(self) -> None:
+        """No new connections; those that are there go on."""
+        if self._server is not None:
+            self._server.close()
+
+    def close(self) -> None:
+        """Stop accepting, and end every connection without a word."""
+        self.stop_accepting()
+        for conn in list(self._connections):
+            conn.abort()
+
+    def statistics(self) -> dict[str, int]:
+        return {"connections": len(self._connections), "startups": len(self._startups), "turned_away": self.turned_away}
+
+    # What connections tell (overrides.Gate).
+
+    def admit(self, conn: Connection) -> bool:
+        if len(self._startups) >= self._startups_max:
+            self.turned_away += 1
+            return False
+        self._connections.add(conn)
+        self._startups.add(conn)
+        return True
+
+    def landed(self, conn: Connection) -> None:
+        self._startups.discard(conn)
+
+    def left(self, conn: Connection) -> None:
+        self._startups.discard(conn)
+        self._connections.discard(conn)
+
+
+async def open_listener(harbour: Harbour, settings: Settings, check_password: CheckPassword) -> Listener:
+    """Listen on `settings.ssh.listen` and bring what arrives to the harbour.
+
+    `check_password(hash, password)` is awaited in the asyncio loop. Raises OSError (the address), BadKey or ValueError
+    (host keys, algorithms; `keys.check` and `options.check` have told of them with their paths).
+    """
+    assert asyncssh.__version__ == ASYNCSSH_VERSION, f"overrides.py is written for asyncssh {ASYNCSSH_VERSION}"
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # at INFO it writes commands down
+    door = Doorkeeper(settings.auth, check_password)
+    options = server_options(settings, lambda: Shore(harbour, door), door.offers_keys, door.offers_passwords)
+    loop = asyncio.get_running_loop()
+    listener = Listener(settings.ssh.max_startups)
+    host, port = listen_address(settings.ssh.listen)
+    await listener.open(lambda: Connection(loop, options, listener, settings.ssh.max_auth_tries), host, port)
+    return listener
+
+
+def error_handler(harbour: Harbour) -> Callable[[Mapping[str, Any]], None]:
+    """For `bridge.open_loop`: what no one awaited or caught in the loop is blamed on its connection, which ends."""
+
+    def on_error(context: Mapping[str, Any]) -> None:
+        error = context.get("exception")
+        why = str(context.get("message", "an error without a message"))
+        if isinstance(error, BaseException):
+            why = f"{why}: {crash_text(error)}"
+        conn = _connection_of(context)
+        shore = conn.get_owner() if conn is not None else None
+        harbour.crashed(shore.mailbox if isinstance(shore, Shore) else None, why)
+        if conn is not None:
+            conn.abort()
+
+    return on_error
+
+
+def _connection_of(context: Mapping[str, Any]) -> Connection | None:
+    handle = context.get("handle")
+    suspects = (context.get("protocol"), context.get("transport"), getattr(handle, "_callback", None))
+    return next((conn for conn in map(ours, suspects) if conn is not None), None)

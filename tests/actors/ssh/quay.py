@@ -1,0 +1,227 @@
+"""A harbour for the tests of the SSH side: it records every event, and a script stands in for the session actor.
+
+The listener, the connections, the channels and the pump are the real ones.
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import asyncssh
+import trio
+import trio_asyncio
+
+from actors.ports import Channel, ConnectionShore, Sink
+from actors.pump import Pump
+from actors.ports import Vault
+from actors.ssh.listener import Listener, error_handler, open_listener
+from protocol.base import Event
+from protocol.session import ChannelClosed, InputEnded, OutputEnded, ProgramWanted
+from protocol.settings import Auth, Settings, Ssh, User
+
+E = TypeVar("E", bound=Event)
+PASSWORD = "correct horse"
+HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
+USER_KEY = asyncssh.generate_private_key("ssh-ed25519")
+OFFERS_MAX = 64
+
+
+class Box:
+    """A mailbox that keeps everything."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.events: list[Event] = []
+        self.offers_max = OFFERS_MAX
+        self.on_post: Callable[[Event], None] = lambda event: None
+        self._offered = 0
+        self._lot = trio.lowlevel.ParkingLot()
+
+    def post(self, event: Event) -> None:
+        self.events.append(event)
+        self._lot.unpark_all()
+        self.on_post(event)
+
+    def offer(self, event: Event) -> bool:
+        if self._offered >= self.offers_max:
+            return False
+        self._offered += 1
+        self.post(event)
+        return True
+
+    def all(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def seen(self, kind: type[E], count: int = 1) -> E:
+        """Wait for the `count`th event of that kind."""
+        while len(self.all(kind)) < count:
+            await self._lot.park()
+        return self.all(kind)[count - 1]
+
+
+class Berth(Box):
+    """A session actor's place."""
+
+    def __init__(self, name: str, channel: Channel) -> None:
+        super().__init__(name)
+        self.channel = channel
+        self.vault = Vault()
+        self.pump = Pump(channel, self.post)
+
+    def finish(self, status: int) -> None:
+        self.channel.write_eof()
+        self.channel.exit_status(status)
+        self.channel.close()
+
+
+class EchoStream:
+    """A program that says back what it reads, and ends at end of file."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.paused = False
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.sink.output(data, False)
+
+    def write_eof(self) -> None:
+        self.sink.output_ended("")
+
+    def pause_output(self) -> None:
+        self.paused = True
+        self.sink.pause_input()
+
+    def resume_output(self) -> None:
+        self.paused = False
+        self.sink.resume_input()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Script = Callable[[Berth, ProgramWanted], Awaitable[None]]
+
+
+async def echo(berth: Berth, wanted: ProgramWanted) -> None:
+    """`cat`, or for a program that was not admitted the sentence and 1."""
+    if not wanted.admitted:
+        berth.channel.write(wanted.why.encode() + b"\n", True)
+        berth.finish(1)
+        return
+    berth.pump.join(EchoStream(berth.pump))
+    await berth.seen(OutputEnded)
+    berth.finish(0)
+
+
+async def say(berth: Berth, wanted: ProgramWanted) -> None:
+    """Say the command back on stdout, a word on stderr, end with 7."""
+    berth.channel.write(berth.vault.command or b"shell", False)
+    berth.channel.write(b"err", True)
+    berth.finish(7)
+
+
+class FakeHarbour:
+    def __init__(self, settings: Settings, nursery: trio.Nursery, script: Script) -> None:
+        self.settings = settings
+        self.script = script
+        self.connections: list[Box] = []
+        self.shores: list[ConnectionShore] = []
+        self.sessions: list[Berth] = []
+        self.crashes: list[tuple[str, str]] = []
+        self.refusal = ""
+        self._nursery = nursery
+
+    def connection_made(self, shore: ConnectionShore, remote: str) -> Box:
+        box = Box(f"connection {len(self.connections)} from {remote}")
+        self.connections.append(box)
+        self.shores.append(shore)
+        return box
+
+    def session_opened(self, connection: Box, channel: Channel) -> Berth:
+        berth = Berth(f"session {len(self.sessions)}", channel)
+        self.sessions.append(berth)
+        berth.on_post = partial(self._scripted, berth)
+        return berth
+
+    def _scripted(self, berth: Berth, event: Event) -> None:
+        if isinstance(event, ProgramWanted):
+            self._nursery.start_soon(self.script, berth, event)
+
+    def may_open(self, connection: Box) -> str:
+        return self.refusal
+
+    def crashed(self, connection: Box | None, why: str) -> None:
+        self.crashes.append((connection.id if connection else "", why))
+
+
+class Quay:
+    """A harbour that is open: what a test holds in its hands."""
+
+    def __init__(self, harbour: FakeHarbour, listener: Listener) -> None:
+        self.harbour = harbour
+        self.listener = listener
+        self.port = listener.addresses[0][1]
+
+    @asynccontextmanager
+    async def client(self, **options: Any) -> AsyncIterator["Client"]:
+        options = {"username": "alice", "client_keys": [USER_KEY], "known_hosts": None, "config": None, **options}
+        options = {"agent_path": None, **options}
+        conn = await aio(partial(asyncssh.connect, "127.0.0.1", self.port, **options))
+        try:
+            yield Client(conn)
+        finally:
+            conn.abort()
+            with trio.CancelScope(shield=True):
+                await aio(conn.wait_closed)
+
+
+class Client:
+    """An asyncssh client from trio."""
+
+    def __init__(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.conn = conn
+
+    async def run(self, command: str | None = None, **options: Any) -> asyncssh.SSHCompletedProcess:
+        return await aio(partial(self.conn.run, command, encoding=None, **options))
+
+    async def start(self, command: str | None = None, **options: Any) -> asyncssh.SSHClientProcess[bytes]:
+        return await aio(partial(self.conn.create_process, command, encoding=None, **options))
+
+
+async def aio(fn: Callable[..., Any], *args: Any) -> Any:
+    return await trio_asyncio.aio_as_trio(fn)(*args)
+
+
+async def check_password(hash_: str, password: str) -> bool:
+    return hash_ == "hash of alice" and password == PASSWORD
+
+
+def settings(**ssh: Any) -> Settings:
+    ssh = {"listen": "127.0.0.1:0", "hostkeys": (HOST_KEY.export_private_key().decode(),), **ssh}
+    alice = User(authorized_keys=(USER_KEY.export_public_key().decode().strip(),), password_hash="hash of alice")
+    return Settings(ssh=Ssh(**ssh), auth=Auth(users={"alice": alice}))
+
+
+@asynccontextmanager
+async def open_quay(
+    config: Settings | None = None, script: Script = echo, *, crashes: bool = False
+) -> AsyncIterator[Quay]:
+    """An open harbour on a port of its own. Unless `crashes`, an error of ours anywhere fails the test at the end."""
+    with trio.fail_after(float(os.environ.get("MOORAGE_TEST_SECONDS", "30"))):
+        async with trio_asyncio.open_loop() as loop, trio.open_nursery() as nursery:
+            harbour = FakeHarbour(config or settings(), nursery, script)
+            on_error = error_handler(harbour)
+            loop.set_exception_handler(lambda _loop, context: on_error(context))
+            listener = await aio(open_listener, harbour, harbour.settings, check_password)
+            try:
+                yield Quay(harbour, listener)
+            finally:
+                listener.close()
+                nursery.cancel_scope.cancel()
+            if not crashes:
+                assert harbour.crashes == []
+
+
