@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import trio
-import trio_asyncio
+import trio_asyncio  # type: ignore[import-untyped]
 
 T = TypeVar("T")
 LoopError = Callable[[Mapping[str, Any]], None]
