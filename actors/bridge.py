@@ -30,7 +30,7 @@ async def open_loop(on_error: LoopError) -> AsyncIterator[None]:
 async def aio(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Await `fn(*args)`, an asyncio coroutine, from trio. Cancelling the caller cancels the coroutine."""
     result: T = await trio_asyncio.aio_as_trio(fn)(*args)
-    return result
+    return result  # noqa: RET504 (for mypy a cancel scope may swallow what is raised in it)
 
 
 async def aio_settled(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -42,4 +42,10 @@ async def aio_settled(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         result = await aio(fn, *args)
-    return result
+    return result  # noqa: RET504 (for mypy a cancel scope may swallow what is raised in it)
+
+
+def from_asyncio(fn: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    """The other way: what asyncio may await, and trio runs."""
+    wrapped: Callable[..., Awaitable[T]] = trio_asyncio.trio_as_aio(fn)
+    return wrapped

@@ -1,0 +1,167 @@
+"""One task, one mailbox, one cell: take an event, step, write it down, hand out what was asked for."""
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+import trio
+
+from actors.ports import EngineFault
+from actors.recorder import Ledger
+from fsm.kernel import Kind, Moved, Refused
+from protocol import codes
+from protocol.base import ArmDeadline, DeadlinePassed, Effect, Event, Fault, Tell
+
+if TYPE_CHECKING:
+    from actors.world import World
+
+PEER_EVENTS_MAX = 64
+NOT_LOGGED = ("seconds", "dice", "event")
+
+
+class Actor:
+    """An actor of any kind. Subclasses say what they do for each effect.
+
+    `queued` effects are worked off one by one, in the order asked, each with exactly one outcome, and are never
+    cancelled; `beside` effects run for as long as they take, each in a task of its own, until `drop` or the outcome.
+    All others are done at once by `perform`. `about` goes into each of its log lines.
+    """
+
+    kind: ClassVar[Kind]
+    queued: ClassVar[frozenset[type[Effect]]] = frozenset()
+    beside: ClassVar[frozenset[type[Effect]]] = frozenset()
+    outcomes: ClassVar[dict[type[Effect], tuple[type[Event], type[Fault]]]] = {}
+
+    def __init__(self, world: "World", id: str, ledger: Ledger, about: dict[str, Any]) -> None:
+        self.world, self.id, self.ledger, self.about = world, id, ledger, about
+        self.cell = self.kind.cell()
+        # Unbounded by itself: what a peer can repeat is counted in `offer`, all else is one outcome per order.
+        self._send, self._mailbox = trio.open_memory_channel[tuple[Event, bool]](inf)
+        self._peer_events = 0
+        self._due: dict[str, tuple[float, int]] = {}  # deadline name -> when, which arming
+        self._todo: deque[Effect] = deque()
+        self._hand_is_busy = False
+        self._scopes: dict[type[Effect], trio.CancelScope] = {}
+
+    def post(self, event: Event) -> None:
+        """What must be heard: outcomes, disconnects, wishes of our own parts. Never refused, never waits."""
+        self._send.send_nowait((event, False))
+
+    def offer(self, event: Event) -> bool:
+        """What a peer can send as often as it likes. False: 64 are waiting already, and this one is not taken."""
+        if self._peer_events >= PEER_EVENTS_MAX:
+            return False
+        self._peer_events += 1
+        self._send.send_nowait((event, True))
+        return True
+
+    @property
+    def ended(self) -> bool:
+        return self.cell.state in self.kind.final
+
+    def statistics(self) -> dict[str, Any]:
+        """State, deadlines and queues, for people and tests."""
+        waiting = self._mailbox.statistics().current_buffer_used
+        return {"state": self.cell.state, "mailbox": waiting, "orders": len(self._todo), "deadlines": sorted(self._due)}
+
+    async def run(self) -> None:
+        """Live until a final state. An error of ours ends this actor only; the world cleans up behind it."""
+        try:
+            while not self.ended:
+                self._step(await self._next_event())
+        except Exception as error:
+            self.world.crashed(self, error)
+        finally:
+            self.world.left(self)
+
+    def unread(self) -> list[Event]:
+        """What was posted and never taken, once the actor has ended."""
+        events = []
+        while self._mailbox.statistics().current_buffer_used:
+            events.append(self._mailbox.receive_nowait()[0])
+        return events
+
+    def perform(self, effect: Effect) -> None:
+        """Do at once what neither waits nor fails."""
+        raise AssertionError(f"{self.kind.name} has no hand for {type(effect).__name__}")
+
+    async def work(self, effect: Effect) -> Event:
+        """Do what takes time, and say how it went. Raises `EngineFault`."""
+        raise AssertionError(f"{self.kind.name} has no hand for {type(effect).__name__}")
+
+    def drop(self, effect: type[Effect]) -> None:
+        """Let go of a `beside` effect: there will be no outcome."""
+        if scope := self._scopes.pop(effect, None):
+            scope.cancel()
+
+    async def _next_event(self) -> Event:
+        name, (due, arm) = min(self._due.items(), key=lambda item: item[1], default=("", (inf, 0)))
+        with trio.move_on_at(due):
+            event, from_peer = await self._mailbox.receive()
+            self._peer_events -= from_peer
+            return event
+        del self._due[name]
+        return DeadlinePassed(name=name, arm=arm)
+
+    def _step(self, event: Event) -> None:
+        answer = self.kind.step(self.cell, event)
+        self.ledger.write(self.id, self.kind.name, event, answer)
+        if isinstance(answer, Refused):
+            self.world.say(codes.MOORAGE_REFUSED, {**self.about, "actor": self.id, **msgspec.to_builtins(answer)})
+        if not isinstance(answer, Moved):
+            return
+        self._say(answer.row, event)
+        for effect in answer.effects:
+            self._hand_out(effect)
+
+    def _say(self, row: str, event: Event) -> None:
+        says = self.kind.row[row].says
+        if not says:
+            return
+        fields = {k: getattr(event, k) for k in event.__struct_fields__ if k not in NOT_LOGGED}
+        details = {**msgspec.to_builtins(fields), **self.about, "row": row}
+        for code in says:
+            self.world.say(code, details)
+
+    def _hand_out(self, effect: Effect) -> None:
+        kind = type(effect)
+        if isinstance(effect, ArmDeadline):
+            self._due[effect.name] = (trio.current_time() + effect.seconds, effect.arm)
+        elif isinstance(effect, Tell):
+            self.world.post(effect.to, effect.event)
+        elif kind in self.queued:
+            self._todo.append(effect)
+            if not self._hand_is_busy:
+                self._hand_is_busy = True
+                self.world.start(self._hand)
+        elif kind in self.beside:
+            self._scopes[kind] = scope = trio.CancelScope()
+            self.world.start(self._aside, effect, scope)
+        else:
+            self.perform(effect)
+
+    async def _hand(self) -> None:
+        """Works the orders off in their order. It is there only while there are some."""
+        try:
+            while self._todo:
+                with trio.CancelScope(shield=True):
+                    self.post(await self._outcome(self._todo.popleft()))
+        except Exception as error:
+            self.world.crashed(self, error)
+        finally:
+            self._hand_is_busy = False
+
+    async def _aside(self, effect: Effect, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                self.post(await self._outcome(effect))
+        except Exception as error:
+            self.world.crashed(self, error)
+
+    async def _outcome(self, effect: Effect) -> Event:
+        try:
+            return await self.work(effect)
+        except EngineFault as fault:
+            bad = self.outcomes[type(effect)][1]
+            return bad(fault=fault.fault, why=fault.why, dice=self.world.roll())

@@ -1,0 +1,52 @@
+"""The connection actor: one SSH connection, and in mode `connection` the container behind it."""
+
+from typing import TYPE_CHECKING, Any
+
+from actors.actor import Actor
+from actors.ports import ConnectionShore
+from fsm.connection import CONNECTION, ConnectionCell
+from protocol.base import Effect, Event
+from protocol.connection import AbortConnection, Authenticated, CloseConnection, LandContainer
+
+if TYPE_CHECKING:
+    from actors.harbour import Harbour
+    from actors.recorder import Recording
+
+
+class ConnectionActor(Actor):
+    """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own."""
+
+    kind = CONNECTION
+    cell: ConnectionCell
+    ledger: "Recording"
+
+    def __init__(
+        self,
+        harbour: "Harbour",
+        id: str,
+        ledger: "Recording",
+        about: dict[str, Any],
+        shore: ConnectionShore,
+        connection: str,
+    ) -> None:
+        super().__init__(harbour.world, id, ledger, about)
+        self.shore, self.connection = shore, connection
+        self.opened = 0
+        self._harbour = harbour
+
+    def post(self, event: Event) -> None:
+        """From the login on, every log line of this connection names its user."""
+        if isinstance(event, Authenticated):
+            self.about["username"] = event.username
+        super().post(event)
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case LandContainer():
+                self._harbour.land_idle(self, effect)
+            case CloseConnection(why=why):
+                self.shore.close(why)
+            case AbortConnection():
+                self.shore.abort()
+            case _:
+                super().perform(effect)

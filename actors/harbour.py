@@ -1,0 +1,249 @@
+"""Where arrivals become actors: connections and sessions from the SSH side, containers and images for them."""
+
+from typing import Any
+
+from actors.actor import Actor
+from actors.connection import ConnectionActor
+from actors.container import ContainerActor
+from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
+from actors.image import ImageActor
+from actors.orders import idle_container, program_argv, program_container, program_env
+from actors.ports import Channel, ConnectionShore, ContainerOrder, Mailbox, Stranger
+from actors.recorder import SharedLog
+from actors.session import SessionActor
+from actors.signal import SignalActor
+from actors.terminal import TerminalActor
+from actors.world import World
+from protocol import codes
+from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
+from protocol.container import ContainerWanted, OrphanFound, StopWanted, WantImage
+from protocol.image import ImageWanted, WaiterLeft
+from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
+
+# Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
+SESSIONS_MAX = 256
+FAREWELL_S = 10.0
+CLOSE_S = 10.0
+EXIT_CODE_S = 60.0
+
+
+class Harbour:
+    """Implements `ports.Harbour` for the SSH side. `draining` is set when the server stops accepting."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.settings = world, world.settings
+        self.draining = False
+        self._images: dict[tuple[str, str], ImageActor] = {}
+        self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
+        self._image_count = 0
+        world.on_crash = self._clean_up
+
+    # From the SSH side (ports.Harbour)
+
+    def connection_made(self, shore: ConnectionShore, remote: str) -> ConnectionActor:
+        """A connection was accepted: its new actor, which has its first event already."""
+        connection = self.world.fresh_id()
+        recording = self.world.recorder.open(connection)
+        about = {"connectionId": connection, "remoteAddr": remote}
+        actor = ConnectionActor(self, f"cn-{connection[:12]}", recording, about, shore, connection)
+        execution = self.settings.docker.execution
+        opened = ConnectionOpened(
+            connection=connection,
+            remote=remote,
+            mode=execution.mode,
+            image=execution.container["Image"],
+            container=f"moorage-{connection[:12]}",
+            seconds={"login_grace": self.settings.ssh.login_grace, "farewell": FAREWELL_S, "close": CLOSE_S},
+        )
+        self.world.spawn(actor, opened)
+        return actor
+
+    def may_open(self, connection: Mailbox) -> str:
+        """Empty: yes; else the sentence for the refusal."""
+        assert isinstance(connection, ConnectionActor)
+        if self.draining:
+            return codes.DOCKER_CONTAINER_SHUTTING_DOWN.user
+        if len(connection.cell.sessions) >= SESSIONS_MAX:
+            return f"too many sessions: a connection may have {SESSIONS_MAX} open at once"
+        return ""
+
+    def session_opened(self, connection: Mailbox, channel: Channel) -> SessionActor:
+        """A session channel opens: its new actor, which has its first event already."""
+        assert isinstance(connection, ConnectionActor)
+        connection.opened += 1
+        number, short = connection.opened, connection.connection[:12]
+        # `about` is the connection's own dict: the login may still be adding the user's name.
+        actor = SessionActor(self, f"ss-{short}-{number}", connection.ledger, connection.about, channel)
+        timeouts, execution = self.settings.docker.timeouts, self.settings.docker.execution
+        opened = ChannelOpened(
+            session=actor.id,
+            connection=connection.id,
+            container=f"moorage-{short}-{number}",
+            image=execution.container["Image"],
+            mode=execution.mode,
+            can_size_first=self.world.engine.api >= CONSOLE_SIZE_SINCE,
+            seconds={
+                "command_start": timeouts.command_start,
+                "exit_code": EXIT_CODE_S,
+                "close": CLOSE_S,
+                "window": timeouts.window,
+                "signal": timeouts.signal,
+            },
+        )
+        self.world.spawn(actor, opened)
+        connection.post(SessionOpened(session=actor.id))
+        return actor
+
+    def crashed(self, connection: Mailbox | None, why: str) -> None:
+        """An error of ours somewhere in the shim."""
+        if connection is None:
+            self.world.say(codes.MOORAGE_SHIM_FAILED, {"error": why})
+        else:
+            connection.post(ShimFailed(why=why))
+
+    # From the actors
+
+    def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
+        """Mode connection: the container that the sessions' execs run in."""
+        labels = self._labels(owner.about)
+        token = self._token(effect.container)
+        order = idle_container(
+            self.settings.docker.execution, effect.container, token, effect.image, labels
+        )
+        self._land(owner, effect, order, None)
+
+    def land_program(self, owner: SessionActor, effect: LandContainer) -> None:
+        """Mode session: the container whose main program is the session's."""
+        execution = self.settings.docker.execution
+        order = program_container(
+            execution,
+            effect.container,
+            self._token(effect.container),
+            effect.image,
+            self._labels(owner.about),
+            program_argv(execution, owner.cell.program, owner.vault),
+            program_env(owner.vault, effect.tty),
+            effect.tty,
+            effect.size,
+        )
+        self._land(owner, effect, order, owner)
+
+    def open_terminal(self, owner: SessionActor, effect: OpenTerminal) -> None:
+        self.world.spawn(TerminalActor(self.world, effect.terminal, owner.ledger, owner.about), effect.opened)
+
+    def order_signal(self, owner: SessionActor, effect: OrderSignal) -> None:
+        self.world.spawn(SignalActor(self.world, effect.actor, owner.ledger, owner.about), effect.ordered)
+
+    # From the sweep
+
+    def is_owned(self, token: str) -> bool:
+        """Does an actor of this process look after the container with this token?"""
+        actors = self.world.actors.values()
+        return any(isinstance(actor, ContainerActor) and actor.order.token == token for actor in actors)
+
+    def adopt_orphan(self, stranger: Stranger, token: str, why: str) -> None:
+        """Remove what a crash left, with all the patience of an ordinary removal."""
+        id = f"orphan-{stranger.name}"
+        if id in self.world.actors:
+            return
+        about = {"connectionId": stranger.labels.get("containerssh_connection_id", ""), "containerId": stranger.id}
+        order = ContainerOrder(name=stranger.name, token=token, image="")
+        actor = ContainerActor(self.world, id, self.world.recorder.open(id), about, order)
+        seconds = {"container_remove": self.settings.docker.timeouts.container_stop}
+        self.world.spawn(actor, OrphanFound(container=id, name=stranger.name, why=why, seconds=seconds))
+
+    # Within
+
+    def _land(
+        self, owner: ConnectionActor | SessionActor, effect: LandContainer, order: ContainerOrder,
+        session: SessionActor | None,
+    ) -> None:  # fmt: skip
+        execution, timeouts = self.settings.docker.execution, self.settings.docker.timeouts
+        seconds = {
+            "container_start": timeouts.container_start,
+            "container_stop": min(timeouts.container_stop, self.settings.shutdown.kill),
+            "container_remove": timeouts.container_stop,
+        }
+        if session is not None:
+            seconds["command_start"] = timeouts.command_start
+        wanted = ContainerWanted(
+            container=effect.container,
+            owner=owner.id,
+            image=effect.image,
+            platform=platform_text(execution.platform),
+            policy=execution.image_pull_policy,
+            mode=execution.mode,
+            seconds=seconds,
+        )
+        pump = session.pump if session is not None else None
+        actor = ContainerActor(
+            self.world, effect.container, owner.ledger, owner.about, order, pump, self._want_image, self._leave_image
+        )
+        self.world.spawn(actor, wanted)
+
+    def _want_image(self, container: ContainerActor, effect: WantImage) -> None:
+        key = (effect.reference, effect.platform)
+        image = self._images.get(key)
+        wanted = ImageWanted(
+            waiter=container.id, reference=effect.reference, platform=effect.platform, policy=effect.policy
+        )
+        if image is None or image.ended:
+            self._image_count += 1
+            log = self.world.recorder.share()
+            about: dict[str, Any] = {"image": effect.reference}
+            image = ImageActor(self.world, f"im-{self._image_count}", log, about, on_end=self._image_ended)
+            self._images[key] = image
+            self.world.spawn(image, wanted)
+        else:
+            image.post(wanted)
+        self._image_of[container.id] = image
+        assert isinstance(image.ledger, SharedLog)
+        container.ledger.join(image.ledger)  # type: ignore[attr-defined]
+
+    def _leave_image(self, container: ContainerActor) -> None:
+        if image := self._image_of.pop(container.id, None):
+            image.post(WaiterLeft(waiter=container.id))
+
+    def _image_ended(self, image: ImageActor) -> None:
+        """Wishes that came while it was ending go to a new one."""
+        self._images = {key: actor for key, actor in self._images.items() if actor is not image}
+        self._image_of = {waiter: actor for waiter, actor in self._image_of.items() if actor is not image}
+        for wish in image.late_wishes():
+            container = self.world.actors.get(wish.waiter)
+            if isinstance(container, ContainerActor):
+                again = WantImage(reference=wish.reference, platform=wish.platform, policy=wish.policy)
+                self._want_image(container, again)
+
+    def _clean_up(self, actor: Actor) -> None:
+        """After a crash of ours: close the connection it belonged to, and remove its container in any case."""
+        connection = next((a for a in self.world.actors.values() if self._is_of(a, actor)), None)
+        if isinstance(actor, ConnectionActor):
+            actor.shore.abort()
+            self.world.post(actor.cell.container, StopWanted(why="its connection crashed"))
+        elif connection is not None:
+            connection.post(ShimFailed(why=f"{actor.id} crashed"))
+        if isinstance(actor, SessionActor):
+            actor.pump.drop()
+            actor.channel.abort()
+            self.world.post(actor.cell.container, StopWanted(why="its session crashed"))
+        if isinstance(actor, ContainerActor):
+            labels = actor.order.labels
+            stranger = Stranger(id=actor.cell.id, name=actor.order.name, labels=labels)
+            self.adopt_orphan(stranger, actor.order.token, "its actor crashed")
+
+    def _is_of(self, candidate: Actor, actor: Actor) -> bool:
+        same = candidate.about.get("connectionId") == actor.about.get("connectionId")
+        return isinstance(candidate, ConnectionActor) and candidate is not actor and same
+
+    def _token(self, container: str) -> str:
+        return f"{self.world.boot}.{container}"
+
+    def _labels(self, about: dict[str, Any]) -> dict[str, str]:
+        return {
+            "moorage.instance": self.world.instance,
+            "moorage.boot": self.world.boot,
+            "moorage.connection": about["connectionId"],
+            "containerssh_connection_id": about["connectionId"],
+            "containerssh_ip": str(about["remoteAddr"]).rpartition(":")[0].strip("[]"),
+            "containerssh_username": str(about.get("username", "")),
+        }

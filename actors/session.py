@@ -1,0 +1,93 @@
+"""The session actor: one SSH channel and the program that runs for it."""
+
+from typing import TYPE_CHECKING, Any
+
+from actors.actor import Actor
+from actors.orders import program_argv, program_env
+from actors.ports import Channel, ExecOrder, Vault
+from actors.pump import Pump
+from fsm.session import SessionCell
+from fsm.session_rows import SESSION
+from protocol.base import Effect, Event, Fault
+from protocol.connection import LandContainer
+from protocol.session import (
+    OUTCOMES,
+    AttachExec,
+    CreateExec,
+    DropChannel,
+    DropStream,
+    ExecAttached,
+    ExecCreated,
+    ExecInspected,
+    InspectExec,
+    OpenTerminal,
+    OrderSignal,
+    SendExit,
+    TellUser,
+)
+
+if TYPE_CHECKING:
+    from actors.harbour import Harbour
+    from actors.recorder import Ledger
+
+
+class SessionActor(Actor):
+    """`vault` and `pump` are the channel's callbacks' to fill (ports.SessionPort)."""
+
+    kind = SESSION
+    queued = frozenset({CreateExec, AttachExec, InspectExec})
+    outcomes: dict[type[Effect], tuple[type[Event], type[Fault]]] = OUTCOMES
+    cell: SessionCell
+
+    def __init__(self, harbour: "Harbour", id: str, ledger: "Ledger", about: dict[str, Any], channel: Channel) -> None:
+        super().__init__(harbour.world, id, ledger, about)
+        self.vault = Vault()
+        self.channel = channel
+        self.pump = Pump(channel, self.post)
+        self._harbour = harbour
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case TellUser(text=text, code=code):
+                end = f" ({code})" if code else ""
+                self.channel.write(f"moorage: {text}{end}\r\n".encode(errors="replace"), True)
+            case SendExit():
+                self.channel.notify_when_sent(lambda: self._send_exit(effect))
+            case DropChannel():
+                self.channel.abort()
+            case DropStream():
+                self.pump.drop()
+            case LandContainer():
+                self._harbour.land_program(self, effect)
+            case OpenTerminal():
+                self._harbour.open_terminal(self, effect)
+            case OrderSignal():
+                self._harbour.order_signal(self, effect)
+            case _:
+                super().perform(effect)
+
+    async def work(self, effect: Effect) -> Event:
+        engine, execution = self.world.engine, self.world.settings.docker.execution
+        match effect:
+            case CreateExec(container=container, program=program, tty=tty, size=size):
+                argv = program_argv(execution, program, self.vault)
+                env = program_env(self.vault, tty)
+                order = ExecOrder(container=container, command=argv or (), env=env, tty=tty, size=size)
+                return ExecCreated(exec=await engine.create_exec(order))
+            case AttachExec(exec=exec_, tty=tty, size=size):
+                self.pump.join(await engine.start_exec(exec_, tty, size, self.pump))
+                return ExecAttached()
+            case InspectExec(exec=exec_):
+                exit_ = await engine.inspect_exec(exec_)
+                status, oom = (exit_.status, exit_.oom) if exit_ is not None else (None, False)
+                return ExecInspected(status=status, oom=oom, dice=self.world.roll())
+        return await super().work(effect)
+
+    def _send_exit(self, effect: SendExit) -> None:
+        """RFC 4254 section 6.10, and what clients count on: all output, EOF, exit, close."""
+        self.channel.write_eof()
+        if effect.signal:
+            self.channel.exit_signal(effect.signal, False, effect.message)
+        else:
+            self.channel.exit_status(effect.status)
+        self.channel.close()

@@ -1,0 +1,92 @@
+"""Where the actors of one daemon live: found by id, told what others tell them, cleaned up behind when they end."""
+
+import traceback
+from collections.abc import Callable, Mapping
+from random import Random, SystemRandom
+from typing import Any
+
+import trio
+
+from actors.actor import Actor
+from actors.ports import Engine
+from actors.recorder import Recorder, Recording
+from protocol import codes
+from protocol.base import Event
+from protocol.codes import Code
+from protocol.settings import Settings
+
+Say = Callable[[Code, Mapping[str, Any]], None]
+
+
+class World:
+    """What every actor is given. `nursery` is the server's own: no actor's task is a child of another's.
+
+    `instance` outlives restarts, `boot` is this process; both go into the labels of each container. `dice` is seeded
+    in simulations.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        nursery: trio.Nursery,
+        recorder: Recorder,
+        say: Say,
+        instance: str,
+        boot: str,
+        dice: Random | None = None,
+    ) -> None:
+        self.settings, self.engine, self.recorder, self.say = settings, engine, recorder, say
+        self.instance, self.boot = instance, boot
+        self.actors: dict[str, Actor] = {}
+        self.on_empty: Callable[[], None] = lambda: None
+        self.on_crash: Callable[[Actor], None] = lambda actor: None
+        self._nursery = nursery
+        self._dice = dice or SystemRandom()
+
+    def roll(self) -> float:
+        """A number in [0, 1) for an event that needs one."""
+        return round(self._dice.random(), 4)
+
+    def fresh_id(self) -> str:
+        """32 hex digits, as connection ids are in logs and labels."""
+        return f"{self._dice.getrandbits(128):032x}"
+
+    def start(self, fn: Callable[..., Any], *args: Any) -> None:
+        """Run a task that outlives whoever asked for it."""
+        self._nursery.start_soon(fn, *args)
+
+    def spawn(self, actor: Actor, first: Event) -> None:
+        """Bring an actor to life with its first event."""
+        assert actor.id not in self.actors, f"{actor.id} lives already"
+        self.actors[actor.id] = actor
+        if isinstance(actor.ledger, Recording):
+            actor.ledger.enlist(actor.id)
+        actor.post(first)
+        self.start(actor.run)
+
+    def post(self, to: str, event: Event) -> None:
+        """Tell an actor. One that has ended hears nothing, and that is no error."""
+        if actor := self.actors.get(to):
+            actor.post(event)
+
+    def left(self, actor: Actor) -> None:
+        """It has ended, in order or not."""
+        self.actors.pop(actor.id, None)
+        if isinstance(actor.ledger, Recording):
+            actor.ledger.leave(actor.id, "" if actor.ended else f"{actor.id} did not end in order")
+        if not self.actors:
+            self.on_empty()
+
+    def crashed(self, actor: Actor, error: Exception) -> None:
+        """An error of ours. It is logged with the last steps and ends that connection, nobody else's."""
+        tail = actor.ledger.tail() if hasattr(actor.ledger, "tail") else []
+        details = {
+            **actor.about,
+            "actor": actor.id,
+            "state": actor.cell.state,
+            "error": "".join(traceback.format_exception(error))[-4000:],
+            "ledger": tail[-20:],
+        }
+        self.say(codes.MOORAGE_ACTOR_CRASHED, details)
+        self.on_crash(actor)

@@ -1,0 +1,184 @@
+"""The composition: engine, world, listener and server actor, put together and taken apart in order.
+
+`async with serve(settings) as server:` from a trio program; `run_serve` is the command. Nothing is decided here.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import trio
+
+from actors import passwords
+from actors.bridge import aio, from_asyncio, open_loop
+from actors.engine.credentials import Credentials
+from actors.engine.docker import DockerEngine
+from actors.harbour import Harbour
+from actors.instance import Instance
+from actors.ports import Engine, EngineFault
+from actors.recorder import Recorder
+from actors.server import ServerActor
+from actors.ssh.listener import Listener, error_handler, open_listener
+from actors.sweep import Sweeper
+from actors.world import Say, World
+from fsm.fingerprint import fingerprints
+from fsm.machines import MACHINES
+from moorage.version import VERSION
+from protocol import codes
+from protocol.ledger import Header
+from protocol.server import Listening, ShutdownWanted
+from protocol.settings import Settings
+from protocol.settings_secrets import without_secrets
+
+GONE_S = 20.0  # how long the last removals may take at the end
+
+
+class CannotServe(Exception):
+    """The daemon cannot start; the text is one sentence, with its code in front."""
+
+
+class Server:
+    """A running daemon. `addresses` are (host, port) pairs as bound."""
+
+    def __init__(self, actor: ServerActor, harbour: Harbour, listener: Listener) -> None:
+        self.addresses = listener.addresses
+        self.harbour = harbour
+        self._actor, self._listener = actor, listener
+        self._stopped = trio.Event()
+
+    async def run(self) -> None:
+        """The server actor's life."""
+        await self._actor.run()
+        self._stopped.set()
+
+    async def wait_stopped(self) -> None:
+        """Return when the daemon has ended, whoever asked it to."""
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        """End in order, if that is not done or under way already."""
+        if not self._stopped.is_set():
+            if self._actor.serving:
+                self.shutdown("the program that serves is ending")
+            await self.wait_stopped()
+
+    @property
+    def port(self) -> int:
+        """The first address's port."""
+        return self.addresses[0][1]
+
+    def shutdown(self, why: str) -> None:
+        """Begin to end: stop accepting, let sessions end within the grace. A second call makes haste."""
+        self._actor.post(ShutdownWanted(why=why))
+
+    def statistics(self) -> dict[str, Any]:
+        """Connections by the listener, and each actor's state and queues."""
+        actors = {id: actor.statistics() for id, actor in self.harbour.world.actors.items()}
+        return {**self._listener.statistics(), "actors": actors}
+
+
+@asynccontextmanager
+async def serve(
+    settings: Settings, *, say: Say | None = None, engine: Engine | None = None, dice: Random | None = None
+) -> AsyncIterator[Server]:
+    """Serve until the block is left; then shut down in order and leave nothing behind.
+
+    `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
+    settings name. Raises `CannotServe`.
+    """
+    log: Say = say or (lambda code, details: None)
+    on_error: Callable[[Mapping[str, Any]], None] = lambda context: log(
+        codes.MOORAGE_SHIM_FAILED, {"error": str(context.get("exception") or context.get("message"))}
+    )
+    async with open_loop(lambda context: on_error(context)), _engine(settings, engine) as found:
+        instance = _instance(settings)
+        recorder = _recorder(settings, log)
+        try:
+            async with trio.open_nursery() as nursery:
+                world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice)
+                harbour = Harbour(world)
+                on_error = error_handler(harbour)
+                log(codes.MOORAGE_ENGINE_FOUND, {"api": "{}.{}".format(*found.api), "url": getattr(found, "url", "")})
+                listener = await _listener(harbour, settings)
+
+                def stop() -> None:
+                    harbour.draining = True
+                    listener.stop_accepting()
+
+                actor = ServerActor(world, recorder.share(), {}, stop)
+                nursery.start_soon(Sweeper(harbour, instance).run)
+                listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
+                shutdown = settings.shutdown
+                actor.post(
+                    Listening(
+                        listen=listen, seconds={"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S}
+                    )
+                )
+                server = Server(actor, harbour, listener)
+                nursery.start_soon(server.run)
+                try:
+                    yield server
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await server.stop()
+                    listener.close()
+                    nursery.cancel_scope.cancel()
+        finally:
+            recorder.close()
+            instance.close()
+
+
+@asynccontextmanager
+async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[Engine]:
+    if engine is not None:
+        yield engine
+        return
+    docker = settings.docker
+    credentials = Credentials(docker.execution.auth)
+    opened = DockerEngine.open(docker.connection, docker.timeouts.http, credentials)
+    try:
+        found = await opened.__aenter__()
+    except EngineFault as fault:
+        raise CannotServe(f"{codes.MOORAGE_ENGINE_UNREACHABLE.name}: {fault.why}") from fault
+    try:
+        yield found
+    finally:
+        with trio.CancelScope(shield=True):
+            await opened.__aexit__(None, None, None)
+
+
+def _instance(settings: Settings) -> Instance:
+    try:
+        return Instance(Path(settings.state))
+    except OSError as error:
+        raise CannotServe(f"cannot keep state in {settings.state}: {error.strerror} (see `state`)") from error
+
+
+def _recorder(settings: Settings, log: Say) -> Recorder:
+    directory = Path(settings.record.directory) if settings.record.directory else None
+    header = Header(moorage=VERSION, fingerprint=fingerprints(MACHINES), settings=without_secrets(settings))
+    return Recorder(directory, trio.current_time, header, lambda why: log(codes.MOORAGE_RECORD_FAILED, {"why": why}))
+
+
+async def _listener(harbour: Harbour, settings: Settings) -> Listener:
+    check = from_asyncio(passwords.verify)
+    try:
+        return await aio(open_listener, harbour, settings, check)
+    except OSError as error:
+        why = f"cannot listen on {settings.ssh.listen}: {error.strerror or error}"
+        raise CannotServe(f"{codes.SSH_START_FAILED.name}: {why}") from error
+    except ValueError as error:
+        raise CannotServe(f"{codes.SSH_START_FAILED.name}: {error}") from error
+
+
+async def wait_for_signals(server: Server, reopen: Callable[[], None]) -> None:
+    """INT and TERM end the server, a second one makes haste; HUP reopens the log."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async for number in signals:
+            if number == signal.SIGHUP:
+                reopen()
+            else:
+                server.shutdown(signal.Signals(number).name)
