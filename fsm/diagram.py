@@ -69,9 +69,9 @@ def visited(kind: Kind, track: Track | None) -> set[str]:
 
 
 def times(row: Row, track: Track | None) -> str:
-    """`#3 +0.212 s`, once for each time the row fired; of many the first three and how many more."""
+    """`3 at +0.212 s`, once for each time the row fired; of many the first three and how many more."""
     visits = track.of(row) if track else []
-    told = [f"#{number} {visit.seconds:+.3f} s" for number, visit in visits[:3]]
+    told = [f"{number} at {visit.seconds:+.3f} s" for number, visit in visits[:3]]
     return ", ".join([*told, f"{len(visits) - 3} more"] if len(visits) > 3 else told)
 
 
@@ -148,7 +148,7 @@ def _arrow(rows: Sequence[Row], track: Track | None) -> str:
 def _box(
     kind: Kind, state: str, groups: Iterable[tuple[str | None, list[Row]]], track: Track | None, been: bool
 ) -> str:
-    """An HTML-like table: the state and its deadlines on top, below it each row with its id, label, codes and target."""
+    """An HTML-like table: the state and its deadlines, below it each row with its id, label, codes and target."""
     fill = TRACK_FILL if been else FINAL if state in kind.final else PLAIN
     edge, width = (TRACK, 3) if been else (INK, 1)
     span = ", ".join(name for name, states in kind.deadlines.items() if state in states)
@@ -176,7 +176,7 @@ def _target(to: str | None, height: int, rows: Sequence[Row], track: Track | Non
 
 
 def _cells(row: Row, track: Track | None) -> str:
-    """The id, then event with guard and deadline over its codes; a row that fired is bold, red, with number and time."""
+    """The id, then event, guard and deadline over the codes; a row that fired is bold, red, with number and time."""
     taken = times(row, track)
     small = f'<FONT POINT-SIZE="9" COLOR="{FAINT}">'
     label = escape(event_label(row)).replace(" [", f"{BREAK}[", 1)

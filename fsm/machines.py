@@ -23,7 +23,7 @@ MACHINES: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 
 def events(kinds: Iterable[Kind]) -> tuple[type[Event], ...]:
-    """Every event of the modules that these machines' events come from: one without a row may stand there as refused."""
+    """Every event of the modules that these machines' events come from; one without a row may have been refused."""
     modules = {sys.modules[row.event.__module__] for kind in kinds for row in kind.rows}
     modules.add(sys.modules[Event.__module__])
     found = {value for module in modules for value in vars(module).values() if _is_event(value)}

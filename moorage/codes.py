@@ -17,7 +17,7 @@ FORMATS = ("text", "json", "markdown")
 
 
 class Entry(Struct, frozen=True):
-    """One code as `--format json` gives it. `rows`: `machine id STATE Event [guard] {deadline}`, and the level if its own."""
+    """One code as `--format json` gives it. `rows`: machine, id, state, label, and the level if it is another there."""
 
     code: str
     level: str

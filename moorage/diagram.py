@@ -21,6 +21,7 @@ FORMATS = ("mermaid", "dot", "svg")
 NO_GRAPHVIZ = "SVG needs the program dot of graphviz: install it with `apt-get install graphviz`, or use --format dot"
 LAYOUT_SECONDS_MAX = 120
 GAP = 20  # points between two pictures in one file
+PAPER = '<rect width="100%" height="100%" fill="white"/>\n'
 
 
 class CannotDraw(Exception):
@@ -60,7 +61,7 @@ def picture(machine: str | None, format: str, path: str | None, stays: bool, mac
         scenario = _scenario(Path(path))
         wanted = [(kind, track) for kind in drawn for track in tracks(scenario, kind.name)]
         if not wanted:
-            raise CannotDraw(f"{path} holds no step of {f'a {machine} machine' if machine else 'any machine'}")
+            raise CannotDraw(f"{path} holds no step of {f'the {machine}' if machine else 'any'} machine")
     if format == "mermaid":
         return "\n".join(mermaid(kind, track, stays) for kind, track in wanted)
     texts = [dot(kind, track, stays) for kind, track in wanted]
@@ -89,7 +90,7 @@ def svg(text: str) -> str:
             [program, "-Tsvg"], input=text, capture_output=True, text=True, check=True, timeout=LAYOUT_SECONDS_MAX
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise CannotDraw(f"graphviz failed: {getattr(error, 'stderr', None) or error}") from None
+        raise CannotDraw(f"graphviz failed: {(getattr(error, 'stderr', None) or str(error)).strip()}") from None
     body = done.stdout[done.stdout.index("<svg") :]
     return f"<!-- rows {digest(text)} -->\n{body}"
 
@@ -110,7 +111,7 @@ def stack(pictures: Sequence[str]) -> str:
         placed.append(one.replace("<svg ", f'<svg y="{height:g}" ', 1).replace('pt"', '"'))
         width, height = max(width, float(size[1])), height + float(size[2]) + GAP
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}pt" height="{height:g}pt"'
-    return f'{head} viewBox="0 0 {width:g} {height:g}">\n{"".join(placed)}</svg>\n'
+    return f'{head} viewBox="0 0 {width:g} {height:g}">\n{PAPER}{"".join(placed)}</svg>\n'
 
 
 def page(kind: Kind) -> str:
@@ -145,11 +146,11 @@ INDEX = """# The machines
 Made from the tables in `fsm/` by `MOORAGE_UPDATE=1 pytest tests/moorage/test_diagram.py`; a test fails when a page or
 picture is stale. Each machine is here as `.svg` (to look at) and as `.mmd` (mermaid).
 
-How to read a picture: each box is a state, with the time limits that run in it. Each line in it is a row of the table:
-its id, the event it waits for, `[the guard]` that must hold (rows are tried from top to bottom), `{the time limit}` that
-a `DeadlinePassed` is about, and below it the message codes it logs. On the right stands where it leads, and an arrow
-goes there. *stays*: the event is expected here and changes nothing about the state. A double border is an end. An event
-that has no row in a state is refused, logged, and written to the scenario.
+How to read a picture: each box is a state, with the time limits that run in it. Each line in it is a row of the
+table: its id, the event it waits for, `[the guard]` that must hold, `{the time limit}` that a `DeadlinePassed` is
+about, and below it the message codes it logs. Of several rows for one event the lowest id whose guard holds is taken.
+On the right stands where it leads, and an arrow goes there. *stays*: the event is expected here and does not change the
+state. A double border is an end. An event that has no row in a state is refused, logged, and written to the scenario.
 
 `moorage diagram MACHINE --path SCENARIO` draws the way a recorded run took: states and rows in red, each row with the
 numbers of the steps and the seconds since the recording began.

@@ -26,7 +26,7 @@ PHRASES: Mapping[str, str] = {
     # session
     "channel_opened": "the client opened a channel ({mode} mode, image {image})",
     "env_offered": "the client offered the variable {name} {why}",
-    "pty_wanted": "the client asked for a {term} terminal of {size}",
+    "pty_wanted": "the client asked for a terminal, {term} of {size}",
     "program_wanted": "the client asked for {program} {command} {why}",
     "window_changed": "the client's window became {size}",
     "signal_wanted": "the client sent signal {signal}",
@@ -99,20 +99,21 @@ def story(scenario: Scenario, machines: Mapping[str, Kind] = MACHINES) -> Iterat
 
 def sentence(line: Line, machines: Mapping[str, Kind] = MACHINES) -> str:
     """What one step was, in words. Any line that `protocol.ledger` reads has one, however strange."""
-    return f"{line.clock:+.3f} s  {_short(line.machine)} {_short(line.actor)} {_outcome(line, phrase(line.event), machines)}"
+    who = f"{_short(line.machine)} {_short(line.actor)}"
+    return f"{line.clock:+.3f} s  {who} {_outcome(line, phrase(line.event), machines)}"
 
 
 def phrase(event: Any) -> str:
     """What happened, as a clause. An event without a phrase of its own is told by its name and fields."""
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         return "something unreadable happened"
+    tag: str = event["event"]
     fields = _fields(event)
-    template = PHRASES.get(event["event"])
-    if template is None:
+    if tag not in PHRASES:
         told = ", ".join(f"{name} {value}" for name, value in fields.items() if name not in ("event", "dice") and value)
-        return event["event"].replace("_", " ") + (f" ({told})" if told else "")
-    text = re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "?"), template)
-    return re.sub(r" +", " ", text).strip()
+        return tag.replace("_", " ") + (f" ({told})" if told else "")
+    text = re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "?"), PHRASES[tag])
+    return re.sub(r" +", " ", text).strip(" :")
 
 
 def _outcome(line: Line, what: str, machines: Mapping[str, Kind]) -> str:
@@ -153,8 +154,8 @@ def _order(effect: Any) -> str:
     return ""
 
 
-def _fields(event: Mapping[str, Any]) -> dict[str, str]:
-    """Each field as a person reads it: long ones cut, a size as 80x24, what is absent as nothing."""
+def _fields(event: Mapping[Any, Any]) -> dict[str, str]:
+    """Each field as a person reads it: long ones cut, a size as 80x24, what is absent or false as nothing."""
     return {name: _short(value, name) for name, value in event.items()}
 
 
@@ -162,8 +163,10 @@ def _short(value: Any, name: str = "") -> str:
     match value:
         case {"columns": columns, "rows": rows}:
             return f"{columns}x{rows}"
-        case None:
+        case None | False:
             return "none yet" if name == "status" else ""
+        case True:
+            return name
         case [*parts]:
             value = ", ".join(map(str, parts))
         case dict():

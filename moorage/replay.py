@@ -1,6 +1,7 @@
 """Fold a scenario's events through fresh cells of today's tables, and compare every answer with the recorded one."""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -42,7 +43,8 @@ class Difference(Struct, frozen=True):
         """Line (of the file; the header is line 1), actor, state, expected, got."""
         event = self.line.event.get("event", "?") if isinstance(self.line.event, dict) else "?"
         return (
-            f"  line {self.line.seq + 1}: actor {self.line.actor} ({self.line.machine}), state {self.state}, on {event}\n"
+            f"  line {self.line.seq + 1}: actor {self.line.actor} ({self.line.machine}), "
+            f"state {self.state}, on {event}\n"
             f"    expected {brief(self.line.answer)}\n"
             f"    got      {brief(self.got)}"
         )
@@ -181,6 +183,7 @@ def _accept(
     beside = path.with_name(path.name + ".new")
     try:
         beside.write_bytes(write(header, lines, scenario.end.why if scenario.end else ""))
+        shutil.copymode(path, beside)
         os.replace(beside, path)
     except OSError as error:
         out.write(f"{path}: not accepted: {error.strerror or error}\n")

@@ -47,7 +47,7 @@ class Line(Struct, frozen=True, kw_only=True, tag_field="line", tag="step", forb
 
 
 class End(Struct, frozen=True, kw_only=True, tag_field="line", tag="end", forbid_unknown_fields=True):
-    """`count` steps were written; `why` says what ended the recording; `sha256` seals all bytes before and this line."""
+    """`count` steps were written; `why` says what ended it; `sha256` seals all bytes before, and this line."""
 
     count: int
     why: str
@@ -152,6 +152,7 @@ def _header(text: bytes) -> Header:
 
 def _part(text: bytes, number: int) -> Header | Line | End:
     try:
-        return DECODER.decode(text)
+        part: Header | Line | End = DECODER.decode(text)
     except ERRORS as error:
         raise Unreadable(f"line {number} cannot be read: {error}") from None
+    return part

@@ -1,0 +1,35 @@
+"""Every event that a ledger may hold has a phrase, and every phrase fits its event."""
+
+import re
+
+import pytest
+from msgspec.structs import fields
+
+from fsm.machines import KINDS, events
+from moorage.explain import PHRASES, phrase
+from protocol.base import Event
+
+KNOWN = {str(event.__struct_config__.tag): event for event in events(KINDS)}
+
+
+@pytest.mark.parametrize("event", KNOWN.values(), ids=lambda event: event.__name__)
+def test_every_event_has_a_phrase_of_its_own(event: type[Event]) -> None:
+    assert event.__struct_config__.tag in PHRASES
+
+
+@pytest.mark.parametrize("tag", PHRASES)
+def test_every_phrase_fits_its_event(tag: str) -> None:
+    wanted = set(re.findall(r"\{(\w+)\}", PHRASES[tag]))
+    assert wanted <= {field.encode_name for field in fields(KNOWN[tag])}
+
+
+def test_values_are_told_as_people_read_them() -> None:
+    wanted = {"event": "pty_wanted", "term": "xterm", "size": {"columns": 80, "rows": 24}}
+    assert phrase(wanted) == "the client asked for a terminal, xterm of 80x24"
+    assert (
+        phrase({"event": "image_found", "image_id": "sha256:" + "ab" * 32})
+        == "the engine had it as sha256:abababababab"
+    )
+    assert phrase({"event": "exec_inspected", "status": None}) == "the engine gave the exec's status: none yet"
+    assert phrase({"event": "listening", "listen": ["a:1", "b:2"]}) == "it listened on a:1, b:2"
+    assert phrase({"event": "channel_closed", "why": ""}) == "the channel was closed"
