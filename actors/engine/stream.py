@@ -107,7 +107,9 @@ class EngineStream(asyncio.Protocol):
             self._transport.write(data)
 
     def write_eof(self) -> None:
-        self._half_close.want()
+        """Half-close. Not on a terminal: the engine takes it for the end of the output too, and a terminal has no EOF."""
+        if self._parser is not None:
+            self._half_close.want()
 
     def pause_output(self) -> None:
         if not self._transport.is_closing():
