@@ -33,6 +33,9 @@ class Ledger(Protocol):
 
     def write(self, actor: str, machine: str, event: Event, answer: Answer) -> None: ...
 
+    def tail(self) -> list[str]:
+        """The last 64 lines as JSON, oldest first, for a crash report."""
+
 
 class Entry(NamedTuple):
     """One step, not yet encoded. `when` is the recorder's clock in seconds."""
@@ -62,8 +65,6 @@ class Recorder:
         if directory is not None:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if not os.access(directory, os.W_OK | os.X_OK):
-                    self.failed(PermissionError(f"no right to write in {directory}"))
             except OSError as error:
                 self.failed(error)
 

@@ -122,8 +122,6 @@ def _outcome(line: Line, what: str, machines: Mapping[str, Kind]) -> str:
             way = f"still {target}" if source == target else f"now {target}"
             said = _codes(line.machine, row, machines)
             return f"was {source}; {what}; {way}{_asks(effects)}{f' ({said})' if said else ''} [{row}]"
-        case {"type": "moved", "row": str(row), "source": str(source), "target": str(target)}:
-            return f"was {source}; {what}; {'still' if source == target else 'now'} {target} [{row}]"
         case {"type": "stale", "source": str(source)}:
             return f"was {source}; {what}, too late to matter"
         case {"type": "refused", "source": str(source)}:

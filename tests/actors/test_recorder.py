@@ -177,6 +177,15 @@ def test_short_writes_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(only(tmp_path).lines) == 2
 
 
+def test_a_name_that_is_taken_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "20260102T120000.000000Z-c0ffee.jsonl").mkdir()
+    warnings: list[str] = []
+    made = recorder(tmp_path, Clock(), warnings).open("c0ffee")
+    made.enlist("x")
+    made.leave("x")
+    assert len(warnings) == 1 and len(list(tmp_path.glob("*.part"))) == 1
+
+
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "20260102T120000.000000Z-c0ffee.jsonl.part").write_text("evidence")
     warnings: list[str] = []

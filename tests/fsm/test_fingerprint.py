@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from msgspec.structs import replace
 
-from fsm.fingerprint import fingerprint, fingerprints, name_of, plain
+from fsm.fingerprint import _value, fingerprint, fingerprints, name_of, plain
 from fsm.kernel import Effects, Kind
 from fsm.machines import MACHINES
 from protocol.base import Event
@@ -85,6 +85,23 @@ def test_it_sees_partials_and_closures() -> None:
     assert fingerprint(pushing(1)) == fingerprint(pushing(1)) != fingerprint(pushing(2))
     weak, strong = (door([replace(ROWS[0], do=functools.partial(push_with, number)), *ROWS[1:]]) for number in (1, 2))
     assert fingerprint(weak) != fingerprint(strong)
+
+
+class Plain:
+    """A class of ours that is no message."""
+
+    strength = 1
+
+
+def test_it_follows_classes_that_are_no_messages() -> None:
+    def measure(cell: DoorCell, event: Event) -> Effects:
+        assert Plain.strength and S.OPEN
+        return ()
+
+    reached: dict[str, str] = {}
+    _value(measure, reached)
+    assert reached[f"{__name__}.Plain"] == "class Plain:\n    strength = 1"
+    assert "('GONE', 'gone')" in reached["tests.toy.DoorState"]
 
 
 def test_it_sees_the_order_of_rows() -> None:

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import fields
 
 from fsm.machines import KINDS, events
-from moorage.explain import PHRASES, phrase
+from moorage.explain import PHRASES, phrase, sentence
 from protocol.base import Event
+from protocol.ledger import Line
 
 KNOWN = {str(event.__struct_config__.tag): event for event in events(KINDS)}
 
@@ -32,4 +33,27 @@ def test_values_are_told_as_people_read_them() -> None:
     )
     assert phrase({"event": "exec_inspected", "status": None}) == "the engine gave the exec's status: none yet"
     assert phrase({"event": "listening", "listen": ["a:1", "b:2"]}) == "it listened on a:1, b:2"
+    assert phrase({"event": "toy", "asked": True, "given": False, "size": None}) == "toy (asked asked)"
     assert phrase({"event": "channel_closed", "why": ""}) == "the channel was closed"
+
+
+@pytest.mark.parametrize(
+    ("event", "answer", "told"),
+    [
+        (7, {"type": "stale", "source": "OPEN"}, "was OPEN; something unreadable happened, too late to matter"),
+        ({"event": "all_gone"}, ["odd"], "heard: nothing was left; its answer cannot be read"),
+        (
+            {"event": "all_gone"},
+            {"type": "moved", "row": "X", "source": "A", "target": "A", "effects": [{"to": "a"}, 7]},
+            "was A; nothing was left; still A [X]",
+        ),
+        (
+            {"event": "all_gone"},
+            {"type": "moved", "row": "X", "source": "A", "target": "B", "effects": [{"effect": "exec", "tty": True}]},
+            "was A; nothing was left; now B; asked to exec tty [X]",
+        ),
+    ],
+)
+def test_odd_lines_are_told_too(event: object, answer: object, told: str) -> None:
+    line = Line(seq=1, clock=1.5, actor="a", machine="gate", event=event, answer=answer)
+    assert sentence(line) == f"+1.500 s  gate a {told}"
