@@ -298,7 +298,10 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
 
     @property
     def may_have_pty(self) -> bool:
-        return self._conn.check_key_permission("pty") and self._conn.check_certificate_permission("pty")
+        """asyncssh knows `no-pty` of a key's line, and not `restrict`, which only `pty` lifts again."""
+        restricted = self._conn.get_key_option("restrict") and not self._conn.get_key_option("pty")
+        by_key = self._conn.check_key_permission("pty") and not restricted
+        return by_key and self._conn.check_certificate_permission("pty")
 
     @property
     def forced_command(self) -> str | None:

@@ -187,8 +187,61 @@ class Client:
     async def run(self, command: str | None = None, **options: Any) -> asyncssh.SSHCompletedProcess:
         return await aio(partial(self.conn.run, command, encoding=None, **options))
 
+    async def channel(self, kind: bytes = b"session", window: int = 1 << 21, packet_size: int = 1 << 15) -> "RawChannel":
+        """A channel on which nothing has been asked for yet. asyncssh.ChannelOpenError: refused."""
+        channel = RawChannel(self.conn, self.conn._loop, "strict", None, "strict", window, packet_size)
+        await aio(channel._open, kind)
+        channel._session = channel.log
+        channel.resume_reading()
+        return channel
+
     async def start(self, command: str | None = None, **options: Any) -> asyncssh.SSHClientProcess[bytes]:
         return await aio(partial(self.conn.create_process, command, encoding=None, **options))
+
+
+class ChannelLog(asyncssh.SSHClientSession[bytes]):
+    """What a client's channel was told."""
+
+    def __init__(self) -> None:
+        self.stdout = b""
+        self.stderr = b""
+        self.exit: object = None
+        self.closed = trio.Event()
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if datatype is None:
+            self.stdout += data
+        else:
+            self.stderr += data
+
+    def eof_received(self) -> bool:
+        return True
+
+    def exit_status_received(self, status: int) -> None:
+        self.exit = status
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self.exit = (signal, core_dumped, msg)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+
+
+class RawChannel(asyncssh.SSHClientChannel[bytes]):
+    """Sends any request, and notes the types of the packets that come, in order."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.log = ChannelLog()
+        self.packets: list[int] = []
+
+    def process_packet(self, pkttype: int, pktid: int, packet: Any) -> Any:
+        self.packets.append(pkttype)
+        return super().process_packet(pkttype, pktid, packet)
+
+    async def ask(self, request: bytes, *args: bytes) -> bool:
+        """Send a channel request and wait for the answer."""
+        return bool(await aio(self._make_request, request, *args))
 
 
 async def aio(fn: Callable[..., Any], *args: Any) -> Any:
