@@ -152,12 +152,12 @@ def open_(cell: SessionCell, event: ChannelOpened) -> Effects:
 
 
 def note_pty(cell: SessionCell, event: PtyWanted) -> Effects:
-    cell.pty, cell.size = True, event.size
+    cell.pty, cell.size = True, _drawn(event.size)
     return ()
 
 
 def note_size(cell: SessionCell, event: WindowChanged) -> Effects:
-    cell.size = event.size if cell.pty else None
+    cell.size = (_drawn(event.size) or cell.size) if cell.pty else None
     return ()
 
 
@@ -250,7 +250,9 @@ def _open_terminal(cell: SessionCell, target: str) -> Effects:
 
 
 def resize(cell: SessionCell, event: WindowChanged) -> Effects:
-    return (Tell(to=cell.terminal, event=SizeWanted(size=event.size)),) if cell.terminal else ()
+    if not cell.terminal or _drawn(event.size) is None:
+        return ()
+    return (Tell(to=cell.terminal, event=SizeWanted(size=event.size)),)
 
 
 def signal(cell: SessionCell, event: SignalWanted) -> Effects:
@@ -379,6 +381,11 @@ def _why(cell: SessionCell, event: Event) -> str:
     assert isinstance(event, DeadlinePassed)
     key = "docker.timeouts.commandStart" if event.name == COMMAND else "the time allowed"
     return f"it took longer than {key} ({cell.seconds[event.name]:g} s)"
+
+
+def _drawn(size: Size) -> Size | None:
+    """RFC 4254 section 6.2: dimensions of zero are to be ignored."""
+    return size if size.columns > 0 and size.rows > 0 else None
 
 
 def _death(event: ContainerExited) -> ContainerFailed:

@@ -4,13 +4,14 @@
 """
 
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from actors import passwords
 from actors.bridge import aio, from_asyncio, open_loop
@@ -26,8 +27,10 @@ from actors.sweep import Sweeper
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
+from moorage.logs import Log, LogUnavailable
 from moorage.version import VERSION
 from protocol import codes
+from protocol.codes import Code
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
@@ -89,18 +92,25 @@ async def serve(
     `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
     settings name. Raises `CannotServe`.
     """
-    log: Say = say or (lambda code, details: None)
-    on_error: Callable[[Mapping[str, Any]], None] = lambda context: log(
-        codes.MOORAGE_SHIM_FAILED, {"error": str(context.get("exception") or context.get("message"))}
-    )
-    async with open_loop(lambda context: on_error(context)), _engine(settings, engine) as found:
+    log: Say = say or _say_nothing
+
+    def on_error(context: Mapping[str, Any]) -> None:
+        """Before there is a harbour, an error of the loop belongs to no connection."""
+        error = context.get("exception") or context.get("message")
+        if handle is None:
+            log(codes.MOORAGE_SHIM_FAILED, {"error": str(error)})
+        else:
+            handle(context)
+
+    handle: Callable[[Mapping[str, Any]], None] | None = None
+    async with open_loop(on_error), _engine(settings, engine) as found:
         instance = _instance(settings)
         recorder = _recorder(settings, log)
         try:
             async with trio.open_nursery() as nursery:
                 world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice)
                 harbour = Harbour(world)
-                on_error = error_handler(harbour)
+                handle = error_handler(harbour)
                 log(codes.MOORAGE_ENGINE_FOUND, {"api": "{}.{}".format(*found.api), "url": getattr(found, "url", "")})
                 listener = await _listener(harbour, settings)
 
@@ -113,9 +123,7 @@ async def serve(
                 listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
                 shutdown = settings.shutdown
                 actor.post(
-                    Listening(
-                        listen=listen, seconds={"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S}
-                    )
+                    Listening(listen=listen, seconds={"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S})
                 )
                 server = Server(actor, harbour, listener)
                 nursery.start_soon(server.run)
@@ -174,11 +182,50 @@ async def _listener(harbour: Harbour, settings: Settings) -> Listener:
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {error}") from error
 
 
-async def wait_for_signals(server: Server, reopen: Callable[[], None]) -> None:
-    """INT and TERM end the server, a second one makes haste; HUP reopens the log."""
+def run_serve(
+    settings: Settings,
+    *,
+    record: str | None = None,
+    on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
+    warnings: Iterable[str] = (),
+) -> int:
+    """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
+
+    Raises `CannotServe` with one sentence.
+    """
+    if record is not None:
+        settings = replace(settings, record=replace(settings.record, directory=record))
+    try:
+        log = Log(settings.log)
+    except LogUnavailable as error:
+        raise CannotServe(str(error)) from error
+    for warning in warnings:
+        log.write(codes.MOORAGE_CONFIG_WARNING, {"warning": warning})
+    if settings.docker.execution.disable_agent:
+        log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
+    try:
+        trio.run(_serve_until_stopped, settings, log, on_ready)
+    finally:
+        log.close()
+    return 0
+
+
+async def _serve_until_stopped(settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None]) -> None:
+    async with serve(settings, say=log.write) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(_heed_signals, server, log)
+        on_ready(server.addresses)
+        await server.wait_stopped()
+        nursery.cancel_scope.cancel()
+
+
+async def _heed_signals(server: Server, log: Log) -> None:
+    """INT and TERM end the server, a second one makes haste; HUP reopens the log file."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for number in signals:
             if number == signal.SIGHUP:
-                reopen()
+                log.reopen()
             else:
                 server.shutdown(signal.Signals(number).name)
+
+
+def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
