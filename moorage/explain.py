@@ -161,6 +161,8 @@ def _short(value: Any, name: str = "") -> str:
     match value:
         case {"columns": columns, "rows": rows}:
             return f"{columns}x{rows}"
+        case {"event": str()}:
+            return f"({phrase(value)})"
         case None | False:
             return "none yet" if name == "status" else ""
         case True:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 FORMAT = 1
+DEPTH_MAX = 20  # of lists and objects inside one event or answer; ours have 4
 
 
 class Unreadable(Exception):
@@ -137,7 +138,7 @@ def _gaps(lines: tuple[Line, ...]) -> list[str]:
 def _header(text: bytes) -> Header:
     try:
         part = DECODER.decode(text)
-        if isinstance(part, Header) and part.format == FORMAT:
+        if isinstance(part, Header) and part.format == FORMAT and not _is_deep(part.settings):
             return part
     except ERRORS:
         pass
@@ -155,4 +156,11 @@ def _part(text: bytes, number: int) -> Header | Line | End:
         part: Header | Line | End = DECODER.decode(text)
     except ERRORS as error:
         raise Unreadable(f"line {number} cannot be read: {error}") from None
+    if isinstance(part, Line) and (_is_deep(part.event) or _is_deep(part.answer)):
+        raise Unreadable(f"line {number} is nested more than {DEPTH_MAX} deep")
     return part
+
+
+def _is_deep(value: Any, left: int = DEPTH_MAX) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(parts) and (left == 0 or any(_is_deep(part, left - 1) for part in parts))

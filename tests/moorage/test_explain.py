@@ -33,6 +33,8 @@ def test_values_are_told_as_people_read_them() -> None:
     )
     assert phrase({"event": "exec_inspected", "status": None}) == "the engine gave the exec's status: none yet"
     assert phrase({"event": "listening", "listen": ["a:1", "b:2"]}) == "it listened on a:1, b:2"
+    first = {"event": "signal_ordered", "session": "ss-1", "id": "ab", "signal": "KILL"}
+    assert phrase({"event": "toy", "first": first}) == "toy (first (ss-1 ordered signal KILL for ab))"
     assert phrase({"event": "toy", "asked": True, "given": False, "size": None}) == "toy (asked asked)"
     assert phrase({"event": "channel_closed", "why": ""}) == "the channel was closed"
 

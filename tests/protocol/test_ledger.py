@@ -3,6 +3,7 @@
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from protocol.ledger import End, Header, Line, Unreadable, encode, read, write
 
@@ -19,6 +20,11 @@ GOLDEN = (
 )
 
 
+def nested(depth: int) -> object:
+    """Objects in objects, `depth` of them around a number."""
+    return 7 if depth == 0 else {"a": nested(depth - 1)}
+
+
 def whole() -> bytes:
     return write(HEADER, LINES, "done")
 
@@ -31,6 +37,11 @@ def test_what_is_written_is_read() -> None:
 
 def test_golden_bytes() -> None:
     assert write(HEADER, LINES[:1], "done") == GOLDEN
+
+
+def test_what_is_nested_less_deep_is_read() -> None:
+    deep = replace(LINES[0], event=nested(20), answer=[nested(19)])
+    assert read(write(HEADER, (deep,), "done")).lines == (deep,)
 
 
 def test_a_file_without_steps_is_whole() -> None:
@@ -81,6 +92,9 @@ def test_lines_after_the_end_are_noticed() -> None:
             "format 2 is unknown here; this version of Moorage reads format 1",
         ),
         (b'{"line":"header","format":1,"moorage":7}\n', "header is damaged"),
+        (encode(HEADER) + encode(replace(LINES[0], event=nested(21))), "line 2 is nested more than 20 deep"),
+        (encode(HEADER) + encode(replace(LINES[0], answer=[nested(20)])), "line 2 is nested more than 20 deep"),
+        (encode(replace(HEADER, settings={"a": nested(20)})), "header is damaged"),
         (whole() + b"{}\n", "line 6 cannot be read"),
         (whole() + b'"' + b"\xff" + b'"\n', "line 6 cannot be read"),
         (whole() + encode(HEADER), "second header"),
