@@ -30,7 +30,7 @@ async def open_loop(on_error: LoopError) -> AsyncIterator[None]:
 async def aio(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Await `fn(*args)`, an asyncio coroutine, from trio. Cancelling the caller cancels the coroutine."""
     result: T = await trio_asyncio.aio_as_trio(fn)(*args)
-    return result  # noqa: RET504 (for mypy a cancel scope may swallow what is raised in it)
+    return result
 
 
 async def aio_settled(fn: Callable[..., Awaitable[T]], *args: Any) -> T:

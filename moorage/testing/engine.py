@@ -238,7 +238,7 @@ class FakeEngine:
         return await self._control("create_container", lambda: self._create(order))
 
     def _create(self, order: ContainerOrder) -> str:
-        if not order.name or not NAME_CHARS.issuperset(order.name):
+        if not order.name.strip("_.-") or not NAME_CHARS.issuperset(order.name):
             raise EngineFault("invalid", f"not a container name: {order.name!r}")
         image = self.images.get(order.image)
         if image is None:

@@ -52,6 +52,8 @@ class FakeStream:
         self._flowing.set()
 
     def close(self) -> None:
+        if self._sink is None:
+            return
         self._sink = None
         self._flowing.set()
         self.write_eof()  # StdinOnce, and an exec's stdin, end with their client
@@ -89,8 +91,11 @@ class FakeRun:
         self.ended = trio.Event()
         self.on_exit: Callable[[], None] = lambda: None
         self._is_first = is_first
-        self._stdin = Pipe() if stdin else None
-        self._program = Program(argv, env, tty, self._stdin or _ended_pipe(), self._send)
+        pipe = Pipe()
+        if not stdin:
+            pipe.end()
+        self._stdin = pipe if stdin else None
+        self._program = Program(argv, env, tty, pipe, self._send)
 
     @property
     def running(self) -> bool:
@@ -132,12 +137,6 @@ class FakeRun:
         streams, self.streams = self.streams, []
         for stream in streams:
             await stream.finish()
-
-
-def _ended_pipe() -> Pipe:
-    pipe = Pipe()
-    pipe.end()
-    return pipe
 
 
 class FakeContainer:
