@@ -42,7 +42,7 @@ from protocol.session import (
 )
 from protocol.session import SessionState as S
 from protocol.settings import ExecutionMode
-from protocol.signal import SignalDelivered, SignalOrdered
+from protocol.signal import SIGNAL_NUMBERS, SignalDelivered, SignalOrdered
 from protocol.terminal import SizeWanted, TerminalClosed, TerminalOpened
 
 COMMAND = "command_start"  # docker.timeouts.commandStart: exec create and attach
@@ -53,8 +53,6 @@ CLOSE = "close"  # from our close to the client's
 STATUS_NOT_RUN = 125
 STATUS_LOST = 255
 STATUS_KILLED = 137
-SIGNAL_NUMBERS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
-                  "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}  # fmt: skip
 
 
 class SessionCell(RetryCell):

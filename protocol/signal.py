@@ -4,6 +4,10 @@ from enum import Enum
 
 from protocol.base import Effect, Event, Fault
 
+# RFC 4254 section 6.10's names, and their numbers on Linux.
+SIGNAL_NUMBERS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
+                  "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}  # fmt: skip
+
 
 class SignalState(Enum):
     UNSENT = "unsent"
