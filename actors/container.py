@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from actors.actor import Actor
 from actors.ports import ContainerOrder
 from fsm.container import CONTAINER, ContainerCell
-from protocol.base import Effect, Event, Fault
+from protocol.base import Effect, Event
 from protocol.container import (
     OUTCOMES,
     AttachContainer,
@@ -40,7 +40,7 @@ class ContainerActor(Actor):
     kind = CONTAINER
     queued = frozenset({CreateContainer, AttachContainer, StartContainer, KillContainer, RemoveContainer})
     beside = frozenset({AwaitExit})
-    outcomes: dict[type[Effect], tuple[type[Event], type[Fault]]] = OUTCOMES
+    outcomes = OUTCOMES
     cell: ContainerCell
 
     def __init__(

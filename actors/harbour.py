@@ -107,9 +107,7 @@ class Harbour:
         """Mode connection: the container that the sessions' execs run in."""
         labels = self._labels(owner.about)
         token = self._token(effect.container)
-        order = idle_container(
-            self.settings.docker.execution, effect.container, token, effect.image, labels
-        )
+        order = idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
         self._land(owner, effect, order, None)
 
     def land_program(self, owner: SessionActor, effect: LandContainer) -> None:

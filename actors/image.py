@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from fsm.image import IMAGE
-from protocol.base import Effect, Event, Fault
+from protocol.base import Effect, Event
 from protocol.image import (
     OUTCOMES,
     CancelPull,
@@ -28,7 +28,7 @@ class ImageActor(Actor):
     kind = IMAGE
     queued = frozenset({InspectImage})
     beside = frozenset({PullImage})
-    outcomes: dict[type[Effect], tuple[type[Event], type[Fault]]] = OUTCOMES
+    outcomes = OUTCOMES
 
     def __init__(
         self, world: "World", id: str, ledger: "Ledger", about: dict[str, Any], on_end: Callable[["ImageActor"], None]

@@ -8,7 +8,7 @@ from actors.ports import Channel, ExecOrder, Vault
 from actors.pump import Pump
 from fsm.session import SessionCell
 from fsm.session_rows import SESSION
-from protocol.base import Effect, Event, Fault
+from protocol.base import Effect, Event
 from protocol.connection import LandContainer
 from protocol.session import (
     OUTCOMES,
@@ -36,7 +36,7 @@ class SessionActor(Actor):
 
     kind = SESSION
     queued = frozenset({CreateExec, AttachExec, InspectExec})
-    outcomes: dict[type[Effect], tuple[type[Event], type[Fault]]] = OUTCOMES
+    outcomes = OUTCOMES
     cell: SessionCell
 
     def __init__(self, harbour: "Harbour", id: str, ledger: "Ledger", about: dict[str, Any], channel: Channel) -> None:

@@ -2,14 +2,14 @@
 
 from actors.actor import Actor
 from fsm.signal import SIGNAL
-from protocol.base import Effect, Event, Fault
+from protocol.base import Effect, Event
 from protocol.signal import OUTCOMES, SendSignal, SignalSent
 
 
 class SignalActor(Actor):
     kind = SIGNAL
     queued = frozenset({SendSignal})
-    outcomes: dict[type[Effect], tuple[type[Event], type[Fault]]] = OUTCOMES
+    outcomes = OUTCOMES
 
     async def work(self, effect: Effect) -> Event:
         match effect:

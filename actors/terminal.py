@@ -2,14 +2,14 @@
 
 from actors.actor import Actor
 from fsm.terminal import TERMINAL
-from protocol.base import Effect, Event, Fault
+from protocol.base import Effect, Event
 from protocol.terminal import OUTCOMES, Resize, Resized
 
 
 class TerminalActor(Actor):
     kind = TERMINAL
     queued = frozenset({Resize})
-    outcomes: dict[type[Effect], tuple[type[Event], type[Fault]]] = OUTCOMES
+    outcomes = OUTCOMES
 
     async def work(self, effect: Effect) -> Event:
         match effect:

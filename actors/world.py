@@ -80,7 +80,7 @@ class World:
 
     def crashed(self, actor: Actor, error: Exception) -> None:
         """An error of ours. It is logged with the last steps and ends that connection, nobody else's."""
-        tail = actor.ledger.tail() if hasattr(actor.ledger, "tail") else []
+        tail = actor.ledger.tail()
         details = {
             **actor.about,
             "actor": actor.id,

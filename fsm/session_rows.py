@@ -39,6 +39,7 @@ DEADLINES = {
 NEW, ODD = codes.SSH_NEW_CHANNEL, codes.SSH_CHANNEL_REQUEST_FAILED
 REFUSED, NO_SUBSYSTEM = codes.MOORAGE_COMMAND_REFUSED, codes.DOCKER_SUBSYSTEM_NOT_SUPPORTED
 NO_CONTAINER, ENDING = codes.MOORAGE_SESSION_REFUSED, codes.DOCKER_CONTAINER_SHUTTING_DOWN
+ALREADY = codes.DOCKER_PROGRAM_ALREADY_RUNNING
 NOT_RUNNING, NO_AGENT = codes.DOCKER_PROGRAM_NOT_RUNNING, codes.DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT
 EXEC = codes.DOCKER_EXEC
 CREATE, CREATE_FAILED = codes.DOCKER_EXEC_CREATE, codes.DOCKER_EXEC_CREATE_FAILED
@@ -85,6 +86,7 @@ ROWS = (
     Row("SS0212", S.LANDING,            InputEnded,          None),
     Row("SS0213", S.LANDING,            TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
     Row("SS0214", S.LANDING,            ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0215", S.LANDING,            ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0301", S.CREATING,           ExecCreated,         S.ATTACHING,          do.attach_exec,         None,                    (ATTACH,)),
     Row("SS0302", S.CREATING,           ExecCreateFailed,    S.CREATING_AGAIN,     back_off,               may_try_again,           (CREATE_FAILED.quiet(),)),
@@ -97,6 +99,7 @@ ROWS = (
     Row("SS0309", S.CREATING,           InputEnded,          None),
     Row("SS0310", S.CREATING,           TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
     Row("SS0311", S.CREATING,           ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0312", S.CREATING,           ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0401", S.CREATING_AGAIN,     DeadlinePassed,      S.CREATING,           do.create_exec,         None,                    (CREATE,), BACKOFF),
     Row("SS0402", S.CREATING_AGAIN,     DeadlinePassed,      S.CLOSING,            do.fail_create,         None,                    (CREATE_FAILED,), COMMAND),
@@ -107,6 +110,7 @@ ROWS = (
     Row("SS0407", S.CREATING_AGAIN,     InputEnded,          None),
     Row("SS0408", S.CREATING_AGAIN,     TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
     Row("SS0409", S.CREATING_AGAIN,     ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0410", S.CREATING_AGAIN,     ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0501", S.ATTACHING,          ExecAttached,        S.READING_EXIT,       do.inspect,             do.output_has_ended),
     Row("SS0502", S.ATTACHING,          ExecAttached,        S.RUNNING,            do.run_exec),
@@ -120,6 +124,7 @@ ROWS = (
     Row("SS0510", S.ATTACHING,          InputEnded,          None),
     Row("SS0511", S.ATTACHING,          TerminateWanted,     S.CLOSING,            do.turn_away,           None,                    (ENDING,)),
     Row("SS0512", S.ATTACHING,          ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0513", S.ATTACHING,          ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0601", S.RUNNING,            OutputEnded,         S.CLOSING,            do.finish_broken,       do.own_stream_broke,     (BROKE,)),
     Row("SS0602", S.RUNNING,            OutputEnded,         S.AWAITING_EXIT,      do.note_output_ended,   do.mode_is_session),
@@ -134,6 +139,7 @@ ROWS = (
     Row("SS0611", S.RUNNING,            InputEnded,          None),
     Row("SS0612", S.RUNNING,            TerminateWanted,     None,                 do.tell_terminating),
     Row("SS0613", S.RUNNING,            ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0614", S.RUNNING,            ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0701", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,          do.ended_by_our_signal,  (CODE, BY_SIGNAL)),
     Row("SS0702", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,          None,                    (CODE, SENT)),
@@ -144,6 +150,7 @@ ROWS = (
     Row("SS0707", S.AWAITING_EXIT,      InputEnded,          None),
     Row("SS0708", S.AWAITING_EXIT,      TerminateWanted,     None,                 do.tell_terminating),
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0801", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,          do.ended_by_our_signal,  (CODE, BY_SIGNAL)),
     Row("SS0802", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,          do.mode_is_session,      (CODE, SENT)),
@@ -155,6 +162,7 @@ ROWS = (
     Row("SS0808", S.DRAINING,           InputEnded,          None),
     Row("SS0809", S.DRAINING,           TerminateWanted,     None),
     Row("SS0810", S.DRAINING,           ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0811", S.DRAINING,           ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS0901", S.READING_EXIT,       ExecInspected,       S.CLOSING,            do.finish_exec,         do.program_has_ended,    (CODE, SENT)),
     Row("SS0902", S.READING_EXIT,       ExecInspected,       S.READING_EXIT_AGAIN, do.ask_again,           None,                    (STILL,)),
@@ -169,6 +177,7 @@ ROWS = (
     Row("SS0911", S.READING_EXIT,       InputEnded,          None),
     Row("SS0912", S.READING_EXIT,       TerminateWanted,     None),
     Row("SS0913", S.READING_EXIT,       ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS0914", S.READING_EXIT,       ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS1001", S.READING_EXIT_AGAIN, DeadlinePassed,      S.READING_EXIT,       do.inspect,             deadline=BACKOFF),
     Row("SS1002", S.READING_EXIT_AGAIN, DeadlinePassed,      S.CLOSING,            do.finish_lost,         None,                    (CODE_FAILED,), EXIT),
@@ -179,6 +188,7 @@ ROWS = (
     Row("SS1007", S.READING_EXIT_AGAIN, InputEnded,          None),
     Row("SS1008", S.READING_EXIT_AGAIN, TerminateWanted,     None),
     Row("SS1009", S.READING_EXIT_AGAIN, ChannelClosed,       S.ENDED,              do.end,                 None,                    (GONE,)),
+    Row("SS1010", S.READING_EXIT_AGAIN, ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 
     Row("SS1101", S.CLOSING,            ChannelClosed,       S.ENDED,              do.end),
     Row("SS1102", S.CLOSING,            DeadlinePassed,      None,                 do.drop_channel,        None,                    (SLOW,), do.CLOSE),
@@ -199,6 +209,7 @@ ROWS = (
     Row("SS1117", S.CLOSING,            OddRequest,          None),
     Row("SS1118", S.CLOSING,            InputEnded,          None),
     Row("SS1119", S.CLOSING,            TerminateWanted,     None),
+    Row("SS1120", S.CLOSING,            ProgramWanted,       None,                 None,                   None,                    (ALREADY,)),
 )
 # fmt: on
 

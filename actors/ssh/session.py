@@ -186,7 +186,9 @@ class Session(Caller):
     def _start(self, program: Program, wanted: bytes, why: str) -> bool:
         """The yes is given even when `why` says no: only then has the client ears for the sentence and the status."""
         if self._has_program:
-            return self._odd(program.encode(), "there is a program already; one channel has one")
+            why = "there is a program already; one channel has one"
+            self.port.offer(ProgramWanted(program=program, admitted=False, why=why))
+            return False
         self._has_program = True
         forced = self._wire.forced_command
         if forced is not None:
