@@ -69,7 +69,7 @@ class Shore(asyncssh.SSHServer):
             return
         try:
             self.mailbox.post(Disconnected(why=_reason(exc)))
-        except Exception as error:  # noqa: BLE001 - asyncssh would swallow it
+        except Exception as error:
             self.crashed(error)
 
     def begin_auth(self, username: str) -> bool:

@@ -211,7 +211,7 @@ class Connection(asyncssh.SSHServerConnection):
         await super()._finish_userauth(begin_auth, method, packet)
 
     def send_userauth_failure(self, partial_success: bool) -> None:
-        if self._owner is None:
+        if self._transport is None:  # being closed
             return
         method = self.auth_method
         if method != b"password" and not (method == b"none" and self._requests_seen == 1):
@@ -274,7 +274,7 @@ class Connection(asyncssh.SSHServerConnection):
             return OPEN_RESOURCE_SHORTAGE, "too many channels, or too small packets"
         return OPEN_ADMINISTRATIVELY_PROHIBITED, self.shore.session_refusal()
 
-    _packet_handlers = {  # noqa: RUF012 - as the library has it
+    _packet_handlers = {
         **asyncssh.SSHServerConnection._packet_handlers,
         MSG_GLOBAL_REQUEST: _process_global_request,
         MSG_CHANNEL_OPEN: _process_channel_open,
@@ -363,10 +363,10 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
             return
         try:
             caller.closed(exc)
-        except Exception:  # noqa: BLE001 - whatever it is, it ends this connection; asyncssh would swallow it
+        except Exception:
             self._link.internal_error(sys.exc_info())
 
-    _packet_handlers = {  # noqa: RUF012 - as the library has it
+    _packet_handlers = {
         **asyncssh.SSHServerChannel._packet_handlers,
         MSG_CHANNEL_CLOSE: _process_close,
         MSG_CHANNEL_REQUEST: _process_request,

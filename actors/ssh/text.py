@@ -4,7 +4,7 @@ ASCII_SURROGATE = 0xDC00
 
 
 def escaped(raw: bytes, limit: int) -> str:
-    """Readable and unambiguous: UTF-8 stays, everything else and the backslash itself is escaped. At most `limit` chars.
+    """Readable and unambiguous: UTF-8 stays, all else and the backslash itself is escaped. At most `limit` characters.
 
     >>> escaped(b"caf\\xc3\\xa9 \\xff\\n", 80)
     'café \\\\xff\\\\n'

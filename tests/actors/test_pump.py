@@ -93,7 +93,7 @@ def test_eof_is_a_half_close_and_output_goes_on() -> None:
 
 
 def test_eof_before_the_stream_reaches_it_once() -> None:
-    pump, channel, stream, events = pumping()
+    pump, _, stream, events = pumping()
     pump.input_ended()
     assert events == []
     pump.join(stream)
@@ -102,7 +102,7 @@ def test_eof_before_the_stream_reaches_it_once() -> None:
 
 
 def test_output_that_comes_before_join_is_sent_and_a_full_channel_is_told_at_join() -> None:
-    pump, channel, stream, events = pumping()
+    pump, channel, stream, _ = pumping()
     pump.output(b"quick", stderr=False)
     pump.pause_output()
     pump.join(stream)
@@ -113,7 +113,7 @@ def test_output_that_comes_before_join_is_sent_and_a_full_channel_is_told_at_joi
 
 
 def test_backpressure_reaches_the_client() -> None:
-    pump, channel, stream, events = pumping()
+    pump, channel, stream, _ = pumping()
     pump.join(stream)
     channel.calls.clear()
     pump.pause_input()
@@ -160,7 +160,7 @@ def test_drop_lets_go_and_nothing_is_told_any_more() -> None:
 
 
 def test_a_stream_that_comes_after_drop_is_closed() -> None:
-    pump, channel, stream, events = pumping()
+    pump, channel, stream, _ = pumping()
     channel.held = [b"held"]
     pump.drop()
     pump.join(stream)

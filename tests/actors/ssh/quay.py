@@ -4,7 +4,7 @@ The listener, the connections, the channels and the pump are the real ones.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -13,12 +13,12 @@ import asyncssh
 import trio
 import trio_asyncio
 
-from actors.ports import Channel, ConnectionShore, Sink
+from actors.ports import Channel, ConnectionShore, Sink, Vault
 from actors.pump import Pump
-from actors.ports import Vault
+from actors.ssh.auth import CheckPassword
 from actors.ssh.listener import Listener, error_handler, open_listener
 from protocol.base import Event
-from protocol.session import ChannelClosed, InputEnded, OutputEnded, ProgramWanted
+from protocol.session import OutputEnded, ProgramWanted
 from protocol.settings import Auth, Settings, Ssh, User
 
 E = TypeVar("E", bound=Event)
@@ -187,7 +187,9 @@ class Client:
     async def run(self, command: str | None = None, **options: Any) -> asyncssh.SSHCompletedProcess:
         return await aio(partial(self.conn.run, command, encoding=None, **options))
 
-    async def channel(self, kind: bytes = b"session", window: int = 1 << 21, packet_size: int = 1 << 15) -> "RawChannel":
+    async def channel(
+        self, kind: bytes = b"session", window: int = 1 << 21, packet_size: int = 1 << 15
+    ) -> "RawChannel":
         """A channel on which nothing has been asked for yet. asyncssh.ChannelOpenError: refused."""
         channel = RawChannel(self.conn, self.conn._loop, "strict", None, "strict", window, packet_size)
         await aio(channel._open, kind)
@@ -260,7 +262,11 @@ def settings(**ssh: Any) -> Settings:
 
 @asynccontextmanager
 async def open_quay(
-    config: Settings | None = None, script: Script = echo, *, crashes: bool = False
+    config: Settings | None = None,
+    script: Script = echo,
+    *,
+    check: CheckPassword = check_password,
+    crashes: bool = False,
 ) -> AsyncIterator[Quay]:
     """An open harbour on a port of its own. Unless `crashes`, an error of ours anywhere fails the test at the end."""
     with trio.fail_after(float(os.environ.get("MOORAGE_TEST_SECONDS", "30"))):
@@ -268,7 +274,7 @@ async def open_quay(
             harbour = FakeHarbour(config or settings(), nursery, script)
             on_error = error_handler(harbour)
             loop.set_exception_handler(lambda _loop, context: on_error(context))
-            listener = await aio(open_listener, harbour, harbour.settings, check_password)
+            listener = await aio(open_listener, harbour, harbour.settings, check)
             try:
                 yield Quay(harbour, listener)
             finally:
@@ -276,5 +282,3 @@ async def open_quay(
                 nursery.cancel_scope.cancel()
             if not crashes:
                 assert harbour.crashes == []
-
-
