@@ -107,7 +107,7 @@ class EngineStream(asyncio.Protocol):
             self._transport.write(data)
 
     def write_eof(self) -> None:
-        """Half-close. Not on a terminal: the engine takes it for the end of the output too, and a terminal has no EOF."""
+        """Half-close. Not on a terminal, which has no EOF: the engine would take it for the end of the output too."""
         if self._parser is not None:
             self._half_close.want()
 

@@ -15,9 +15,10 @@ STDIN_BYTES_LOW = 64 * 1024
 class FakeStream:
     """See `actors.ports.Stream`."""
 
-    def __init__(self, sink: Sink, stdin: Pipe | None, closed: Callable[["FakeStream"], None]) -> None:
+    def __init__(self, sink: Sink, stdin: Pipe | None, tty: bool, closed: Callable[["FakeStream"], None]) -> None:
         """`stdin` is None for a container that reads none."""
         self._sink: Sink | None = sink
+        self._tty = tty
         self._stdin = stdin
         self._closed = closed
         self._full = False
@@ -41,6 +42,10 @@ class FakeStream:
                 self._sink.resume_input()
 
     def write_eof(self) -> None:
+        if not self._tty:
+            self._end_stdin()
+
+    def _end_stdin(self) -> None:
         if self._stdin is not None:
             self._stdin.end()
 
@@ -56,7 +61,7 @@ class FakeStream:
             return
         self._sink = None
         self._flowing.set()
-        self.write_eof()  # StdinOnce, and an exec's stdin, end with their client
+        self._end_stdin()  # StdinOnce, and an exec's stdin, end with their client
         self._closed(self)
 
     async def send(self, data: bytes, stderr: bool) -> None:
@@ -102,7 +107,7 @@ class FakeRun:
         return self.started and self.status is None
 
     def attach(self, sink: Sink) -> FakeStream:
-        stream = FakeStream(sink, self._stdin, self.streams.remove)
+        stream = FakeStream(sink, self._stdin, self.tty, self.streams.remove)
         self.streams.append(stream)
         return stream
 

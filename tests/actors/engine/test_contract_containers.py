@@ -99,6 +99,30 @@ async def test_attached_stdin_and_half_close(bench: Bench) -> None:
     assert sink.out == b"before after"
 
 
+async def test_half_close_without_stdin_loses_nothing(bench: Bench) -> None:
+    """`ssh -n`: the end of the input comes first, and nobody reads it."""
+    sink = RecordingSink()
+    container = await bench.engine.create_container(bench.order("/bin/sh", "-c", "sleep 0.2; echo late; exit 4"))
+    stream = await bench.engine.attach_container(container, False, sink)
+    stream.write_eof()
+    await bench.engine.start_container(container)
+    await sink.ended.wait()
+    assert sink.out == b"late\n"
+    assert (await bench.engine.wait_container(container)).status == 4
+
+
+async def test_end_of_input_on_a_terminal_is_nothing(bench: Bench) -> None:
+    sink = RecordingSink()
+    container = await bench.engine.create_container(bench.order("/bin/sh", tty=True, stdin=True))
+    stream = await bench.engine.attach_container(container, True, sink)
+    await bench.engine.start_container(container)
+    await sink.until(b"# ")
+    stream.write_eof()
+    stream.write(b"echo wo''rks; exit\r")
+    await sink.until(b"works")
+    await sink.ended.wait()
+
+
 async def test_terminal_of_a_container(bench: Bench) -> None:
     sink = RecordingSink()
     container = await bench.engine.create_container(bench.order("/bin/sh", tty=True, stdin=True))
