@@ -5,7 +5,6 @@ sessions that are there. A name that nobody has costs the same as a wrong passwo
 """
 
 import secrets
-from collections.abc import Iterable
 from functools import cache
 
 import trio
@@ -34,24 +33,10 @@ def make_hash(password: str) -> str:
     return str(_CONTEXT.hash(given))
 
 
-def decoy(hashes: Iterable[str]) -> str:
-    """A hash like the first of `hashes` (none: like `make_hash`'s) in kind and cost, which no password fits."""
-    model = next((hash_ for hash_ in hashes if hash_), "") or make_hash("x")
-    start = len(model) - 31 if model.startswith("$2") else model.rindex("$") + 1  # bcrypt: salt and digest are one run
-    return model[:start] + _noise(model[start:])
-
-
-def _noise(digest: str) -> str:
-    """As long as `digest` and as well-formed: its own characters, shuffled, which nobody can aim at."""
-    characters = list(digest[:-1])
-    secrets.SystemRandom().shuffle(characters)
-    return "".join(characters) + digest[-1]  # the last one has unused bits that must stay clear
-
-
 @cache
 def dummy() -> str:
-    """The decoy where no user has a hash; made once, when first needed."""
-    return decoy(())
+    """The hash to try where nobody has one: of a password that nobody knows. Made when first needed."""
+    return make_hash(secrets.token_urlsafe())
 
 
 def verify_sync(hash_: str, password: str) -> bool:

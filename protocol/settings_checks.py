@@ -51,9 +51,12 @@ def remarks_on(settings: Settings) -> Iterator[Problem]:
     if execution.containername:
         advice = "leave it empty: each container gets a name of its own"
         yield Problem("docker.execution.containername", "only one container at a time can have this name", "", advice)
-    if execution.mode == "connection" and execution.container.get("Cmd"):
-        found = 'replaced by docker.execution.idleCommand in mode "connection"'
+    if execution.container.get("Cmd"):
+        found = "not used: the program is idleCommand, shellCommand or what the client asks for"
         yield Problem("docker.execution.container.cmd", found, "", "take it out")
+    if execution.host.get("AutoRemove"):
+        found = "not used: Moorage removes each container itself, and must see how it ended"
+        yield Problem("docker.execution.host.autoRemove", found, "", "take it out")
 
 
 def _ssh(ssh: Ssh) -> Iterator[Problem]:

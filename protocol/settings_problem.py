@@ -1,10 +1,12 @@
-"""What is wrong with a configuration, said so that its author can put it right, and what an unquoted scalar may mean."""
+"""What is wrong with a configuration, said so that its author can put it right; and what unquoted text may mean."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from msgspec import Struct
+
+from protocol.settings import Settings
 
 SHOWN_MAX = 60  # characters of a wrong value that a sentence repeats
 DURATION_MAX_NS = 2**63 - 1  # Go's own limit, 292 years
@@ -35,13 +37,14 @@ _WORDS: dict[str, bool | None] = {
 class Problem(Struct, frozen=True):
     """One thing wrong, or worth a remark: where (`docker.execution.mode`), what was found, what is allowed, what to do.
 
-    A value that may be secret is never in it.
+    A value that may be secret is never in it. `line` is counted from 1; 0: not known.
     """
 
     path: str
     found: str
     allowed: str = ""
     advice: str = ""
+    line: int = 0
 
     @property
     def sentence(self) -> str:
@@ -50,15 +53,32 @@ class Problem(Struct, frozen=True):
         return "; ".join(part for part in parts if part)
 
     def __str__(self) -> str:
-        return f"{self.path or 'the configuration'}: {self.sentence}"
+        where = f" (line {self.line})" if self.line else ""
+        return f"{self.path or 'the configuration'}: {self.sentence}{where}"
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used: every problem in it, in the order of the file, and the remarks besides."""
+    """The configuration cannot be used: every problem in it, in the order of the file, and the remarks besides.
 
-    def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
-        self.problems, self.warnings = tuple(problems), tuple(warnings)
+    `settings` is what could be read, defaults standing in for the rest, for further checks only; None: nothing could.
+    """
+
+    def __init__(
+        self, problems: Iterable[Problem], warnings: Iterable[Problem] = (), settings: Settings | None = None
+    ) -> None:
+        self.problems, self.warnings, self.settings = tuple(problems), tuple(warnings), settings
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def is_within(path: str, other: str) -> bool:
+    """`path` is `other` or lies under it, whatever the spelling."""
+    path, other = path.lower(), other.lower()
+    return path == other or path.startswith((f"{other}.", f"{other}["))
+
+
+def above(path: str) -> str:
+    """The path that `path` lies under; empty at the top."""
+    return path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
 class Plain(str):

@@ -15,7 +15,9 @@ from protocol.settings_problem import (
     Plain,
     Problem,
     SettingsError,
+    above,
     bytes_meant,
+    is_within,
     join,
     kind_of,
     nanoseconds,
@@ -65,15 +67,16 @@ def read_settings(tree: object) -> Reading:
     """
     reader = _Reader()
     tree = {} if resolved(tree) is None else tree
-    settings = reader.read(_ROOT, tree, "")
-    if not isinstance(settings, UnsetType):
+    taken = reader.read(_ROOT, tree, "")
+    settings = taken if isinstance(taken, Settings) else None
+    if settings:
         for problem in problems_of(settings):
             if reader.is_sound(problem.path):
                 reader.problems.append(problem)
         reader.warnings.extend(remarks_on(settings))
     warnings = sorted(reader.warnings, key=reader.place)
-    if reader.problems:
-        raise SettingsError(sorted(reader.problems, key=reader.place), warnings)
+    if reader.problems or not settings:
+        raise SettingsError(sorted(reader.problems, key=reader.place), warnings, settings)
     return Reading(settings, tuple(warnings))
 
 
@@ -90,7 +93,7 @@ class _Reader:
         """Where in the file: the place of its path, or of the nearest part of it that is there; nowhere: at the end."""
         path = problem.path.lower()
         while path and path not in self.places:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+            path = above(path)
         return self.places.get(path, len(self.places))
 
     def is_sound(self, path: str) -> bool:
@@ -98,7 +101,7 @@ class _Reader:
         failed = [problem.path for problem in self.problems]
         if path in _BY_MODE and "docker.execution.mode" in failed:
             return False
-        return not any(_is_within(one, path) or _is_within(path, one) for one in failed)
+        return not any(is_within(one, path) or is_within(path, one) for one in failed)
 
     def refuse(self, path: str, found: str, allowed: str = "", advice: str = "") -> UnsetType:
         self.problems.append(Problem(path, found, allowed, advice))
@@ -311,12 +314,6 @@ class _Reader:
         if value is None or (isinstance(value, int | float) and abs(value) <= INT_MAX):
             return value
         return self.refuse(path, shown(value), "something that JSON can say")
-
-
-def _is_within(path: str, other: str) -> bool:
-    """`path` is `other` or lies under it, whatever the spelling."""
-    path, other = path.lower(), other.lower()
-    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _has(tree: inspect.TypedDictType, key: str) -> bool:

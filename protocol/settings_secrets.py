@@ -20,7 +20,7 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     drivers' options. What is empty stays empty, so that one can see that nothing was given.
     """
     tree: dict[str, Any] = to_builtins(settings)
-    tree["auth"] = {"users": {name: HIDDEN for name in settings.auth.users}}
+    tree["auth"] = {"users": dict.fromkeys(settings.auth.users, HIDDEN)}
     tree["ssh"]["hostkeys"] = [HIDDEN if "-----BEGIN" in key else key for key in settings.ssh.hostkeys]
     connection, execution = tree["docker"]["connection"], tree["docker"]["execution"]
     connection["key"] = _hidden(connection["key"])

@@ -1,0 +1,211 @@
+"""A configuration file in, Settings out: YAML, or JSON when the name ends in .json.
+
+Reading is `protocol`'s; here are the file, its line numbers, names that are relative to it, and the checks that need
+a library or a look at other files (algorithms, host keys, authorized keys).
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from msgspec.structs import replace
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from actors.ssh import auth, keys, options
+from protocol.settings import Settings, User
+from protocol.settings_problem import Plain, Problem, SettingsError, above, is_within, join
+from protocol.settings_read import Reading, read_settings
+
+FILE_BYTES_MAX = 4 * 2**20
+VALUES_MAX = 100_000  # with aliases a small file can hold more than fits in memory
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "int", "float", "null", "timestamp"))
+
+
+class Unreadable(Exception):
+    """The file cannot be opened, or is no YAML or JSON at all; the text is one sentence with its name."""
+
+
+def load(path: Path) -> Reading:
+    """Read and check a configuration file. Raises Unreadable, or SettingsError with everything that is wrong."""
+    raw = _RawFile(path)
+    try:
+        reading = read_settings(raw.tree)
+        settings: Settings | None = reading.settings
+        problems, warnings = list(raw.problems), reading.warnings
+    except SettingsError as error:
+        settings, problems, warnings = error.settings, [*raw.problems, *error.problems], error.warnings
+    if settings:
+        settings = located(settings, path.absolute().parent)
+        problems += _more_problems(settings, problems)
+    warnings = tuple(raw.with_lines(warnings))
+    if problems or not settings:
+        raise SettingsError(sorted(raw.with_lines(problems), key=_order), warnings, settings)
+    return Reading(settings, warnings)
+
+
+def check_config(path: Path, out: TextIO) -> int:
+    """`moorage check-config`: say what is wrong, or `ok`. 0: usable, 1: not, 2: the file cannot be read."""
+    try:
+        warnings, problems = load(path).warnings, tuple[Problem, ...]()
+    except SettingsError as error:
+        warnings, problems = error.warnings, error.problems
+    except Unreadable as error:
+        out.write(f"{error}\n")
+        return 2
+    for problem in problems:
+        out.write(f"{problem}\n")
+    for warning in warnings:
+        out.write(f"warning: {warning}\n")
+    if not problems:
+        out.write("ok\n")
+    return 1 if problems else 0
+
+
+def located(settings: Settings, folder: Path) -> Settings:
+    """The same settings, with names of files that are relative seen from `folder` and `~` replaced."""
+
+    def at(name: str) -> str:
+        return str(folder / Path(name).expanduser())
+
+    def with_files(user: User) -> User:
+        entries = (entry if not entry.strip() or " AAAA" in entry else at(entry) for entry in user.authorized_keys)
+        return replace(user, authorized_keys=tuple(entries))
+
+    hostkeys = (
+        key if not key.strip() or key.lstrip().startswith("-----") else at(key) for key in settings.ssh.hostkeys
+    )
+    directory = settings.record.directory
+    return replace(
+        settings,
+        ssh=replace(settings.ssh, hostkeys=tuple(hostkeys)),
+        auth=replace(settings.auth, users={name: with_files(user) for name, user in settings.auth.users.items()}),
+        log=replace(settings.log, file=at(settings.log.file) if settings.log.file else ""),
+        record=replace(settings.record, directory=at(directory) if directory else ""),
+        state=at(settings.state) if settings.state else "",
+    )
+
+
+def _order(problem: Problem) -> tuple[bool, int]:
+    """As in the file; what has no place in it comes last."""
+    return problem.line == 0, problem.line
+
+
+def _more_problems(settings: Settings, known: Iterable[Problem]) -> list[Problem]:
+    """What asyncssh and the file system say, where nothing has been said yet."""
+    found = (*options.check(settings.ssh), *keys.check(settings), *auth.check(settings))
+    taken = [problem.path for problem in known]
+    fresh = ((path, sentence) for path, sentence in found if not any(is_within(path, one) for one in taken))
+    return [Problem(path, sentence) for path, sentence in fresh]
+
+
+class _RawFile:
+    """A file as a raw tree, the line of each path in it, and keys that it gives twice."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.problems: list[Problem] = []
+        self._lines: dict[str, int] = {}  # path in lower case -> line, from 1
+        self._values = 0
+        try:
+            with path.open("rb") as file:
+                data = file.read(FILE_BYTES_MAX + 1)
+        except OSError as error:
+            raise Unreadable(f"{path}: {error.strerror or error}") from None
+        if len(data) > FILE_BYTES_MAX:
+            raise Unreadable(f"{path}: larger than {FILE_BYTES_MAX} bytes")
+        try:
+            self.tree = self._json(data) if path.suffix == ".json" else self._yaml(data)
+        except RecursionError:
+            raise Unreadable(f"{path}: nested too deep") from None
+
+    def with_lines(self, problems: Iterable[Problem]) -> list[Problem]:
+        return [replace(problem, line=self._line(problem.path)) for problem in problems]
+
+    def _line(self, path: str) -> int:
+        """The line of `path`, or of the nearest thing around it; 0 for the whole file."""
+        path = path.lower()
+        while path and path not in self._lines:
+            path = above(path)
+        return self._lines[path] if path else 0
+
+    def _json(self, data: bytes) -> object:
+        def constant(name: str) -> object:
+            raise ValueError(f"{name} is no JSON")
+
+        try:
+            tree = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_Pairs, parse_constant=constant)
+        except ValueError as error:
+            raise Unreadable(f"{self.name}: {error}") from None
+        return self._unpaired(tree, "")
+
+    def _unpaired(self, value: object, path: str) -> object:
+        if isinstance(value, _Pairs):
+            result: dict[str, object] = {}
+            for key, item in value:
+                self._once(key in result, join(path, key))
+                result[key] = self._unpaired(item, join(path, key))
+            return result
+        if isinstance(value, list):
+            return [self._unpaired(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return value
+
+    def _once(self, is_again: bool, path: str) -> None:
+        if is_again:
+            self.problems.append(Problem(path, "this key is given twice", advice="keep one"))
+
+    def _yaml(self, data: bytes) -> object:
+        try:
+            node = YAML(typ="safe", pure=True).compose(data)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+            raise Unreadable(f"{self.name}: {where}{error.problem or error.context}") from None
+        except YAMLError as error:
+            raise Unreadable(f"{self.name}: {str(error).splitlines()[0]}") from None
+        return None if node is None else self._built(node, "", ())
+
+    def _built(self, node: Node, path: str, around: tuple[int, ...]) -> object:
+        """What `node` says. Unquoted scalars stay text of the class Plain, for their meaning hangs on their key."""
+        line = node.start_mark.line + 1
+        self._lines.setdefault(path.lower(), line)
+        self._values += 1
+        if self._values > VALUES_MAX:
+            raise Unreadable(f"{self.name}: more than {VALUES_MAX} values")
+        if id(node) in around:
+            raise Unreadable(f"{self.name}: line {line}: an alias that holds itself")
+        around = (*around, id(node))
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path, around)
+        if isinstance(node, SequenceNode):
+            return [self._built(item, f"{path}[{index}]", around) for index, item in enumerate(node.value)]
+        if not isinstance(node, ScalarNode) or node.tag not in _TAGS:
+            raise Unreadable(f"{self.name}: line {line}: the tag {node.tag} is not understood")
+        text = str(node.value)
+        return Plain(text) if node.style is None else text
+
+    def _mapping(self, node: MappingNode, path: str, around: tuple[int, ...]) -> dict[object, object]:
+        result: dict[object, object] = {}
+        merged: list[object] = []
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self.problems.append(Problem(path, "a key that is not text", "text"))
+                continue
+            key = str(key_node.value)
+            here = join(path, key)
+            if key == "<<" and key_node.style is None:
+                value = self._built(value_node, path, around)
+                merged += value if isinstance(value, list) else [value]
+                continue
+            self._once(key in result, here)
+            self._lines[here.lower()] = key_node.start_mark.line + 1
+            result[key] = self._built(value_node, here, around)
+        for other in merged:  # what is said here goes before what is merged in
+            result = {**other, **result} if isinstance(other, dict) else result
+        return result
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object with all its members, even those given twice."""
