@@ -215,6 +215,10 @@ MOORAGE_SWEEP_FAILED = Code("MOORAGE_SWEEP_FAILED", "warning", "could not look f
     "The engine did not answer; it is tried again by the timer.", outside=True)
 MOORAGE_RECORD_FAILED = Code("MOORAGE_RECORD_FAILED", "warning", "a scenario could not be written",
     "The folder is full or not writable. The daemon goes on without recording.", outside=True)
+MOORAGE_LOG_LINES_LOST = Code("MOORAGE_LOG_LINES_LOST", "warning", "log lines were dropped",
+    "The log's destination took nothing for so long that the waiting lines reached their limit. `lines` says how many are lost.", outside=True)
+LOG_WRITE_FAILED = Code("LOG_WRITE_FAILED", "error", "the log cannot be written",
+    "Said once on stderr, where the lines go until the log's destination takes them again.", outside=True)
 MOORAGE_CONFIG_WARNING = Code("MOORAGE_CONFIG_WARNING", "warning", "the configuration has a remark",
     "It was understood, but probably not as meant.", outside=True)
 # fmt: on
