@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import aiohttp
 from aiodocker.exceptions import DockerError
+from aiohttp.http_exceptions import HttpProcessingError
 
 from actors.ports import EngineFault
 from protocol.base import FaultClass
@@ -52,13 +53,13 @@ def as_faults(seconds: float | None = None) -> Iterator[None]:
     except TimeoutError as error:
         limit = f" within {seconds:g} s" if seconds is not None else " in time"
         raise EngineFault("timeout", f"the engine did not answer{limit}") from error
-    except aiohttp.ClientResponseError as error:
+    except (aiohttp.ClientResponseError, HttpProcessingError) as error:
         # The number in there is aiohttp's, about an answer that is not HTTP; the engine has said nothing.
         raise EngineFault("internal", one_line(f"the engine's answer is not understood: {error.message}")) from error
     except (aiohttp.ClientError, OSError) as error:
         text = str(error) or type(error).__name__
         raise EngineFault("unavailable", one_line(f"the engine cannot be reached: {text}")) from error
-    except (ValueError, TypeError, LookupError, AssertionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
         # Not JSON, or not the JSON that the API promises.
         text = f"{type(error).__name__}: {error}"
         raise EngineFault("internal", one_line(f"the engine's answer is not understood: {text}")) from error

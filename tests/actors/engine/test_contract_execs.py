@@ -1,9 +1,11 @@
 """What every engine promises about execs and their streams, held by the fake and the real one alike."""
 
 import hashlib
+import os
 
 import pytest
 import trio
+import trio.testing
 
 from actors.ports import EngineFault, ExecOrder
 from protocol.base import Size
@@ -189,3 +191,16 @@ async def test_exec_ends_with_its_container(bench: Bench) -> None:
     await bench.engine.remove_container(order.name, order.token)
     await sink.ended.wait()
     assert sink.error == ""
+
+
+async def test_many_calls_and_streams_leave_no_descriptor(bench: Bench) -> None:
+    container = await bench.idle()
+    await bench.exec(container, "/bin/true")
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        await bench.exec(container, "/bin/true")
+    for _ in range(1000):
+        await bench.engine.inspect_image(bench.image)
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
