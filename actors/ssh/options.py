@@ -89,7 +89,7 @@ def check(ssh: Ssh) -> list[tuple[str, str]]:
 
 
 def _unknown(name: str, allowed: Sequence[str]) -> str:
-    near = get_close_matches(name, allowed, n=1)
+    near = [known for known in allowed if name and known.startswith(name)] or get_close_matches(name, allowed, n=1)
     hint = f"the nearest is {near[0]}; " if near else ""
     return f"{name!r} is not known here; {hint}allowed are {', '.join(allowed)}"
 

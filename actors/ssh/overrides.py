@@ -188,7 +188,9 @@ class Connection(asyncssh.SSHServerConnection):
         """An exception that is none of SSH's own. Bytes that do not parse are the peer's mistake; the rest is ours."""
         error = (exc_info or sys.exc_info())[1]
         if isinstance(error, PacketDecodeError | UnicodeDecodeError):
-            mistake = asyncssh.ProtocolError(str(error))
+            mistake = asyncssh.ProtocolError(
+                "Malformed text in a packet" if isinstance(error, UnicodeDecodeError) else str(error)
+            )
             self._send_disconnect(mistake.code, mistake.reason, mistake.lang)
             self._force_close(mistake)
             return

@@ -169,7 +169,8 @@ class Quay:
     async def client(self, **options: Any) -> AsyncIterator["Client"]:
         options = {"username": "alice", "client_keys": [USER_KEY], "known_hosts": None, "config": None, **options}
         options = {"agent_path": None, **options}
-        conn = await aio(partial(asyncssh.connect, "127.0.0.1", self.port, **options))
+        where = () if "sock" in options else ("127.0.0.1", self.port)
+        conn = await aio(partial(asyncssh.connect, *where, **options))
         try:
             yield Client(conn)
         finally:

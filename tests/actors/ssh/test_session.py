@@ -1,4 +1,4 @@
-"""Session channels: requests in, events out; what the actor wishes, on the wire in the right order."""
+"""Session channels: requests in, events out; the actor's wishes on the wire, in order."""
 
 import hashlib
 

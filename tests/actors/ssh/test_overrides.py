@@ -1,0 +1,285 @@
+"""The overrides that no other test here would miss: limits on what can pile up, and what asyncssh does otherwise."""
+
+import asyncio
+import socket
+
+import asyncssh
+import pytest
+import trio
+import trio.testing
+from asyncssh.constants import MSG_IGNORE
+from asyncssh.packet import String
+
+from actors.ssh import overrides
+from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, Wire
+from protocol.connection import Disconnected
+from protocol.session import OutputEnded, ProgramWanted
+from tests.actors.ssh.quay import PASSWORD, Berth, EchoStream, Quay, aio, open_quay, say, settings
+
+CHUNK = b"x" * 65536
+
+
+def connection(quay: Quay, place: int = 0) -> Connection:
+    return quay.harbour.shores[place]._conn  # type: ignore[attr-defined,no-any-return]
+
+
+def wire(berth: Berth) -> Wire:
+    return berth.channel._wire  # type: ignore[attr-defined,no-any-return]
+
+
+class Firehose(EchoStream):
+    """A program that writes without end, whenever it may."""
+
+    def __init__(self, berth: Berth) -> None:
+        super().__init__(berth.pump)
+        self._loop = wire(berth).get_loop()
+        self.stopped = trio.Event()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.paused or self.closed:
+            self.stopped.set()
+            return
+        self.sink.output(CHUNK, False)
+        self._loop.call_soon(self._go_on)
+
+    def pause_output(self) -> None:
+        self.paused = True
+
+    def resume_output(self) -> None:
+        self.paused = False
+        self.stopped = trio.Event()
+        self._loop.call_soon(self._go_on)
+
+
+async def firehose(berth: Berth, wanted: ProgramWanted) -> None:
+    berth.hose = Firehose(berth)  # type: ignore[attr-defined]
+    berth.pump.join(berth.hose)  # type: ignore[attr-defined]
+
+
+def test_the_library_is_the_one_they_are_written_for() -> None:
+    assert asyncssh.__version__ == ASYNCSSH_VERSION
+
+
+@pytest.mark.trio
+async def test_a_client_that_never_reads_its_socket_stops_the_program() -> None:
+    """It announces a window of 4 GiB: only the socket says that it is slow."""
+    async with open_quay(script=firehose) as quay, quay.client() as client:
+        channel = await client.channel(window=2**32 - 1)
+        client.conn._transport.pause_reading()
+        channel._send_request(b"shell")
+        berth = quay.harbour.sessions[0]
+        await berth.seen(ProgramWanted)
+        await trio.testing.wait_all_tasks_blocked()
+        await berth.hose.stopped.wait()  # type: ignore[attr-defined]
+        sent = berth.pump.bytes_out
+        assert berth.channel.unsent_bytes() <= 3 * len(CHUNK)
+        assert connection(quay)._transport.get_write_buffer_size() < overrides.UNSENT_BYTES_MAX
+        client.conn._transport.resume_reading()
+        while berth.pump.bytes_out <= sent:
+            await trio.lowlevel.checkpoint()
+        berth.pump.drop()
+
+
+@pytest.mark.trio
+async def test_a_client_that_never_reads_its_channel_stops_the_program() -> None:
+    async with open_quay(script=firehose) as quay, quay.client() as client:
+        channel = await client.channel(window=100_000)
+        channel.pause_reading()
+        assert await channel.ask(b"shell")
+        berth = quay.harbour.sessions[0]
+        await berth.hose.stopped.wait()  # type: ignore[attr-defined]
+        assert berth.pump.bytes_out <= 100_000 + 3 * len(CHUNK)
+        assert berth.channel.unsent_bytes() == berth.pump.bytes_out - 100_000
+        channel.resume_reading()
+        while len(channel.log.stdout) < 1_000_000:
+            await trio.lowlevel.checkpoint()
+        berth.pump.drop()
+
+
+@pytest.mark.trio
+async def test_a_program_that_never_reads_stops_the_client() -> None:
+    async def deaf(berth: Berth, wanted: ProgramWanted) -> None:
+        berth.pump.join(EchoStream(berth.pump))
+        berth.pump.pause_input()
+
+    async with open_quay(script=deaf) as quay, quay.client() as client:
+        channel = await client.channel()
+        assert await channel.ask(b"shell")
+        channel.write(b"x" * (8 << 20))
+        await aio(asyncio.sleep, 0)
+        await channel.ask(b"keepalive@openssh.com")
+        assert sum(len(data) for data, _ in wire(quay.harbour.sessions[0])._recv_buf) == 2 << 20
+        assert channel.get_write_buffer_size() == 6 << 20
+
+
+@pytest.mark.trio
+async def test_held_back_input_in_tiny_packets_is_put_together() -> None:
+    async with open_quay() as quay, quay.client() as client:
+        channel = await client.channel()
+        for number in range(3000):
+            channel.write(bytes([number % 256]))
+        await channel.ask(b"keepalive@openssh.com")
+        berth = quay.harbour.sessions[0]
+        assert len(wire(berth)._recv_buf) == 3
+        channel.write_eof()
+        assert await channel.ask(b"shell")
+        await berth.seen(OutputEnded)
+        await channel.log.closed.wait()
+        assert channel.log.stdout == bytes(number % 256 for number in range(3000))
+
+
+@pytest.mark.trio
+async def test_data_waits_in_its_channel_while_keys_are_exchanged() -> None:
+    async with open_quay(script=say) as quay, quay.client() as client:
+        channel = await client.channel()
+        conn = connection(quay)
+        conn._kex_complete = False  # as it is while a client has begun to rekey and goes no further
+        berth = quay.harbour.sessions[0]
+        berth.channel.write(b"y" * 300_000, False)
+        assert berth.channel.unsent_bytes() == 300_000
+        assert conn._deferred_packets == []
+        conn._kex_complete = True
+        conn._send_deferred_packets()
+        assert berth.channel.unsent_bytes() == 0
+        berth.finish(0)
+        await channel.log.closed.wait()
+        assert len(channel.log.stdout) == 300_000
+
+
+@pytest.mark.trio
+async def test_rekeying_in_the_middle_loses_nothing() -> None:
+    data = bytes(range(256)) * 40_000
+    async with open_quay() as quay, quay.client(rekey_bytes=1_000_000) as client:
+        done = await client.run("cat", input=data)
+        assert done.stdout == data
+
+
+@pytest.mark.trio
+async def test_what_arrives_behind_a_slow_login_step_does_not_pile_up() -> None:
+    answer: asyncio.Future[bool]
+    asked = trio.Event()
+
+    async def slow(hash_: str, password: str) -> bool:
+        nonlocal answer
+        answer = asyncio.get_running_loop().create_future()
+        asked.set()
+        return await answer
+
+    class Flooder(asyncssh.SSHClient):
+        def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+            self.conn = conn
+
+        def password_auth_requested(self) -> str:
+            flooders.append(self.conn)
+            return PASSWORD
+
+    flooders: list[asyncssh.SSHClientConnection] = []
+    async with open_quay(check=slow) as quay, trio.open_nursery() as nursery:
+
+        async def log_in() -> None:
+            async with quay.client(client_keys=None, client_factory=Flooder) as client:
+                assert (await client.run("cat", input=b"in")).stdout == b"in"
+
+        nursery.start_soon(log_in)
+        await asked.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        conn = connection(quay)
+        handler, conn._recv_handler = conn._recv_handler, lambda: False  # as while an asynchronous step goes on
+        for _ in range(100):
+            flooders[0].send_packet(MSG_IGNORE, String(CHUNK))
+        while not conn._reading_paused:
+            await trio.lowlevel.checkpoint()
+        assert len(conn._inpbuf) <= overrides.UNREAD_BYTES_MAX + 256 * 1024
+        conn._recv_handler = handler
+        conn._recv_data()
+        answer.set_result(True)
+
+
+@pytest.mark.trio
+async def test_a_client_that_asks_and_never_reads_the_answers_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overrides, "UNSENT_BYTES_MAX", 100_000)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    async with open_quay() as quay:
+        narrow.connect(("127.0.0.1", quay.port))
+        async with quay.client(sock=narrow) as client:
+            connection(quay)._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # type: ignore[union-attr]
+            client.conn._transport.pause_reading()
+            box = quay.harbour.connections[0]
+            while not box.all(Disconnected):
+                for _ in range(500):
+                    client.conn._send_global_request(b"keepalive@openssh.com", want_reply=True)
+                await aio(asyncio.sleep, 0)
+            assert box.all(Disconnected)[0].why == "the client asks and does not read the answers"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("cipher", "ignores"), [("aes128-gcm@openssh.com", False), ("aes128-cbc", True)])
+async def test_empty_ignore_packets_only_where_they_hide_something(cipher: str, ignores: bool) -> None:
+    seen = 0
+
+    def count(conn: object, pkttype: int, pktid: int, packet: object) -> None:
+        nonlocal seen
+        seen += 1
+
+    config = settings(ciphers=(cipher,))
+    async with open_quay(config, script=say) as quay, quay.client(encryption_algs=[cipher]) as client:
+        client.conn._packet_handlers = {**client.conn._packet_handlers, MSG_IGNORE: count}
+        await client.run("x")
+    assert (seen > 0) == ignores
+
+
+@pytest.mark.trio
+async def test_acks_are_quick_until_the_login_is_through() -> None:
+    asked: list[tuple[int, int, int]] = []
+
+    class Recorder:
+        def setsockopt(self, level: int, option: int, value: int) -> None:
+            asked.append((level, option, value))
+
+    def wrap(self: Connection, transport: asyncio.BaseTransport) -> None:
+        original(self, transport)
+        self._socket = Recorder()  # type: ignore[assignment]
+
+    original = Connection.connection_made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "connection_made", wrap)
+        async with open_quay(script=say) as quay, quay.client() as client:
+            before = len(asked)
+            assert set(asked) == {(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)}
+            assert before >= 4  # version, key exchange, service, login
+            await client.run("x")
+            assert len(asked) == before
+
+
+@pytest.mark.trio
+async def test_a_login_builds_no_options_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_quay(script=say) as quay:
+        options = asyncssh.SSHServerConnectionOptions
+
+        async def boom(*args: object, **kwargs: object) -> None:
+            raise AssertionError("asyncssh would do this in a thread, per user name")
+
+        monkeypatch.setattr(options, "construct", boom)
+        async with quay.client() as client:
+            await client.run("x")
+
+
+@pytest.mark.trio
+async def test_a_channel_of_tiny_packets_is_refused_and_so_is_the_thousandth(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_quay() as quay, quay.client() as client:
+        with pytest.raises(asyncssh.ChannelOpenError, match="too small packets"):
+            await client.channel(packet_size=16)
+        monkeypatch.setattr(overrides, "CHANNELS_MAX", 2)
+        for _ in range(2):
+            await client.channel()
+        with pytest.raises(asyncssh.ChannelOpenError, match="too many channels"):
+            await client.channel()
+
+
+@pytest.mark.trio
+async def test_the_logger_of_the_library_never_writes_a_command_down(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_quay(script=say) as quay, quay.client() as client:
+        await client.run("secret-command")
+    assert "secret" not in caplog.text
