@@ -103,7 +103,6 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
         CLIENT,
         DOT,
         Need("docker-registry", _has("docker-registry"), service="docker-registry"),
-        Need("apache2-utils", _has("htpasswd")),
     ),
     "bench": (ENGINE, BUSYBOX, CLIENT, Need("openssh-server", _has("sshd"), service="ssh")),
 }

@@ -108,6 +108,12 @@ class DockerEngine:
         with as_faults():
             return str(found["Id"])
 
+    async def image_labels(self, reference: str) -> dict[str, str]:
+        """The labels of an image. `not_found` when it is not on this host."""
+        found = await self._call(self._control.images.inspect, checked_reference(reference))
+        with as_faults():
+            return dict((found.get("Config") or {}).get("Labels") or {})
+
     async def image_exists(self, reference: str) -> bool:
         try:
             await self.inspect_image(reference)

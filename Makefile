@@ -1,0 +1,54 @@
+# The commands of README.md. `make` alone lists them.
+#
+# What the system lacks (python3-venv, docker.io, ...) is known to moorage/debian.py, which needs nothing but the bare
+# python3 of a fresh machine: as root it comes from apt, else one sentence names it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+NEED = $(PYTHON) -I -B moorage/debian.py
+# pip and ssh take the home folder from the system when HOME is empty, but not when it is set to nothing.
+ifeq ($(strip $(HOME)),)
+unexport HOME
+endif
+
+.PHONY: help install run demo test test-all bench lint clean
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /make \1#/p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-16s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## make .venv with the command .venv/bin/moorage
+
+$(STAMP): pyproject.toml moorage/debian.py
+	@$(NEED) install
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+run: install  ## serve on 127.0.0.1:2222 and print the ssh line that works
+	@$(BIN)/moorage up
+
+demo: install  ## one login, recorded, replayed and drawn
+	@$(BIN)/moorage demo
+
+test: install  ## all tests but the long ones
+	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
+	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: install  ## all tests
+	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
+	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest $(ARGS)
+
+bench: install  ## measure beside OpenSSH's sshd
+	@$(NEED) bench
+	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m benchmarks $(ARGS)
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove what was built; var/ (keys, configuration) stays
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

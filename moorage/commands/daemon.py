@@ -1,0 +1,31 @@
+"""What `serve`, `up` and `demo` share: a configuration read or refused, and the daemon in the foreground."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.ports import EngineFault
+from moorage.commands.problem import Problem, sentences
+from moorage.config import Unreadable, load
+from moorage.debian import Missing
+from moorage.serve import CannotServe, run_serve
+from protocol.settings_problem import SettingsError
+from protocol.settings_read import Reading
+
+FAILURES = (CannotServe, EngineFault, Missing)
+
+
+def read_config(path: Path) -> Reading:
+    """The configuration. A `Problem` names all that is wrong with it, a line each."""
+    try:
+        return load(path)
+    except Unreadable as error:
+        raise Problem(f"the configuration cannot be read: {error}", 2) from error
+    except SettingsError as error:
+        lines = "".join(f"\n  {problem}" for problem in error.problems)
+        raise Problem(f"MOORAGE_CONFIG_INVALID: {path} cannot be used:{lines}") from error
+
+
+def serve_until_stopped(reading: Reading, record: str | None, on_ready: Callable[[list[tuple[str, int]]], None]) -> int:
+    warnings = [str(warning) for warning in reading.warnings]
+    with sentences(*FAILURES):
+        return run_serve(reading.settings, record=record, on_ready=on_ready, warnings=warnings)

@@ -1,0 +1,29 @@
+"""How a command fails: one sentence on stderr and an exit code, never a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+
+class Problem(click.ClickException):
+    """It failed; `moorage: SENTENCE` goes to stderr."""
+
+    def __init__(self, sentence: str, exit_code: int = 1) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code  # type: ignore[misc]  # click documents it as an instance's too
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"moorage: {self.message}", err=True)
+
+
+@contextmanager
+def sentences(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds, whose text is a sentence already, and the system's become a `Problem`."""
+    try:
+        yield
+    except kinds as error:
+        raise Problem(str(error)) from error
+    except OSError as error:
+        raise Problem(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
