@@ -21,7 +21,9 @@ from protocol.settings_read import Reading, read_settings
 
 FILE_BYTES_MAX = 4 * 2**20
 VALUES_MAX = 100_000  # with aliases a small file can hold more than fits in memory
-_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "int", "float", "null", "timestamp"))
+# What YAML may take an unquoted scalar for; it is text to us until its key says more.
+_KINDS = ("str", "bool", "int", "float", "null", "timestamp", "value", "merge")
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in _KINDS)
 
 
 class Unreadable(Exception):
@@ -161,8 +163,9 @@ class _RawFile:
             node = YAML(typ="safe", pure=True).compose(data)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
+            why = ", ".join(part for part in (error.context, error.problem) if part)
             where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-            raise Unreadable(f"{self.name}: {where}{error.problem or error.context}") from None
+            raise Unreadable(f"{self.name}: {where}{why}") from None
         except YAMLError as error:
             raise Unreadable(f"{self.name}: {str(error).splitlines()[0]}") from None
         return None if node is None else self._built(node, "", ())

@@ -34,6 +34,11 @@ _WORDS: dict[str, bool | None] = {
 }
 
 
+def one_line(text: str) -> str:
+    """`text` with what cannot be printed escaped: a file's own words must not forge a line of the log."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 class Problem(Struct, frozen=True):
     """One thing wrong, or worth a remark: where (`docker.execution.mode`), what was found, what is allowed, what to do.
 
@@ -50,11 +55,11 @@ class Problem(Struct, frozen=True):
     def sentence(self) -> str:
         """All but the path, in one line."""
         parts = [self.found, f"allowed: {self.allowed}" if self.allowed else "", self.advice]
-        return "; ".join(part for part in parts if part)
+        return one_line("; ".join(part for part in parts if part))
 
     def __str__(self) -> str:
         where = f" (line {self.line})" if self.line else ""
-        return f"{self.path or 'the configuration'}: {self.sentence}{where}"
+        return f"{one_line(self.path) or 'the configuration'}: {self.sentence}{where}"
 
 
 class SettingsError(Exception):

@@ -70,9 +70,7 @@ def read_settings(tree: object) -> Reading:
     taken = reader.read(_ROOT, tree, "")
     settings = taken if isinstance(taken, Settings) else None
     if settings:
-        for problem in problems_of(settings):
-            if reader.is_sound(problem.path):
-                reader.problems.append(problem)
+        reader.problems += [problem for problem in problems_of(settings) if reader.is_sound(problem.path)]
         reader.warnings.extend(remarks_on(settings))
     warnings = sorted(reader.warnings, key=reader.place)
     if reader.problems or not settings:
