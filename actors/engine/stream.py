@@ -10,7 +10,7 @@ import aiohttp
 from actors.engine.faults import one_line
 from actors.engine.tls import HalfClose
 from actors.ports import EngineFault, Sink
-from protocol.stdcopy import STDERR, SYSTEM, StdcopyError, StdcopyParser
+from protocol.stdcopy import STDERR, STDOUT, SYSTEM, StdcopyError, StdcopyParser
 
 # Above the first the sink is told to pause, below the second to go on.
 UNSENT_BYTES_HIGH = 256 * 1024
@@ -57,17 +57,28 @@ class EngineStream(asyncio.Protocol):
             self._demultiplex(self._parser, data)
 
     def _demultiplex(self, parser: StdcopyParser, data: bytes) -> None:
+        """Neighbours of one kind go out together: each call of the sink ends as an SSH packet at least."""
+        kind, pieces = STDOUT, list[bytes]()
         try:
             for stream, piece in parser.feed(data):
-                if self._sink is None:  # closed by the sink itself
-                    return
-                if stream == SYSTEM:
-                    room = SYSTEM_CHARS_MAX - len(self._system_error)
-                    self._system_error += piece[: max(room, 0)].decode(errors="replace")
-                else:
-                    self._sink.output(piece, stream == STDERR)
+                if stream != kind:
+                    self._hand_out(kind, pieces)
+                    kind, pieces = stream, []
+                pieces.append(piece)
         except StdcopyError as error:
+            self._hand_out(kind, pieces)
             self._end(str(error))
+        else:
+            self._hand_out(kind, pieces)
+
+    def _hand_out(self, kind: int, pieces: list[bytes]) -> None:
+        if not pieces or self._sink is None:  # the sink itself may have closed us
+            return
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if kind == SYSTEM:
+            self._system_error += data[: SYSTEM_CHARS_MAX - len(self._system_error)].decode(errors="replace")
+        else:
+            self._sink.output(data, kind == STDERR)
 
     def eof_received(self) -> None:
         self._end("")
