@@ -1,1 +1,1 @@
-"""The subcommands, one file each. A file imports click and what it calls, and is itself imported when it is asked for."""
+"""The subcommands, one file each, imported when one is asked for; what they call is imported when they are called."""

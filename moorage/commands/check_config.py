@@ -10,7 +10,9 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def command(context: click.Context, file: Path) -> None:
-    """Say whether a configuration can be used: `ok`, or each problem with its place, what was found and what is allowed.
+    """Say whether a configuration can be used.
+
+    The answer is `ok`, or each problem with what was found and what is allowed.
 
     Exit codes: 0 usable, 1 not usable, 2 the file cannot be read.
     """

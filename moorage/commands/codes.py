@@ -11,7 +11,9 @@ from moorage.commands.problem import Problem
 @click.argument("code", required=False)
 @click.option("--format", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(code: str | None, format: str) -> None:
-    """List the message codes: level, meaning, what the user reads, and the rows that emit them. Or one CODE.
+    """List the message codes, or explain one.
+
+    Each with its level, its meaning, what the user reads, and the rows that emit it.
 
     Exit codes: 0 listed, 2 there is no such code and stderr names the nearest.
     """

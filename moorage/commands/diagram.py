@@ -17,7 +17,9 @@ from moorage.commands.problem import Problem, sentences
 def command(
     context: click.Context, machine: str | None, format: str, scenario: str | None, stays: bool, output: str | None
 ) -> None:
-    """Draw the machines from the very rows that run: MACHINE, or all of them.
+    """Draw the machines, from the very rows that run.
+
+    MACHINE is one of them; without it all are drawn.
 
     Exit codes: 0 drawn, 2 there is nothing to draw and stderr says why.
     """

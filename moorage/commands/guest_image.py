@@ -6,9 +6,9 @@ import click
 @click.command(name="guest-image")
 @click.option("--tag", metavar="NAME:TAG", help="What to call it; default: the image that logins land in by default.")
 def command(tag: str | None) -> None:
-    """Make the default guest image on the engine, from Debian's static busybox and without any registry.
+    """Make the default guest image, without any registry.
 
-    If an image of the same content has that name already, nothing happens. The engine is DOCKER_HOST or the first of
+    It is made from Debian's static busybox and imported into the engine. If an image of the same content has that name already, nothing happens. The engine is DOCKER_HOST or the first of
     the usual sockets that answers. As root on Debian or Ubuntu a missing busybox-static is installed.
     """
     from actors.ports import EngineFault

@@ -9,9 +9,9 @@ from moorage.commands.problem import Problem
 
 @click.command(name="hash-password")
 def command() -> None:
-    """Read a password and print its hash for `auth.users.NAME.passwordHash`.
+    """Read a password and print its hash.
 
-    On a terminal it is asked for twice and not shown; else it is the first line of standard input.
+    The hash is for `auth.users.NAME.passwordHash`. On a terminal it is asked for twice and not shown; else it is the first line of standard input.
     """
     from actors.passwords import make_hash
 
