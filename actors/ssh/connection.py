@@ -3,7 +3,6 @@
 from typing import cast
 
 import asyncssh
-from asyncssh.constants import DISC_BY_APPLICATION
 
 from actors.ports import Harbour, Mailbox
 from actors.ssh.auth import Doorkeeper, fingerprint
@@ -51,7 +50,7 @@ class Shore(asyncssh.SSHServer):
 
     def close(self, why: str) -> None:
         if self._conn is not None:
-            self._conn.disconnect(DISC_BY_APPLICATION, why)
+            self._conn.farewell(why)
 
     def abort(self) -> None:
         if self._conn is not None:

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import asyncssh
 from asyncssh.constants import (
     DEFAULT_LANG,
+    DISC_BY_APPLICATION,
     MSG_CHANNEL_CLOSE,
     MSG_CHANNEL_FAILURE,
     MSG_CHANNEL_OPEN,
@@ -35,6 +36,7 @@ UNREAD_BYTES_MAX = 512 * 1024  # received and not yet parsed, because a packet b
 UNSENT_BYTES_MAX = 1024 * 1024  # replies for a client that asks and never reads; channel data stops far earlier
 CHANNELS_MAX = 1000  # in one connection, with those the client has not bothered to close
 PACKET_BYTES_MIN = 256  # a channel that wants its data in smaller pieces costs more than it is worth
+LINGER_S = 5.0
 MERGE_BYTES_MAX = 1024  # held-back input in pieces smaller than this is put together
 CLOSING = frozenset({"close_pending", "closed"})
 OPEN = frozenset({"open", "eof_pending", "eof"})
@@ -188,15 +190,28 @@ class Connection(asyncssh.SSHServerConnection):
         """An exception that is none of SSH's own. Bytes that do not parse are the peer's mistake; the rest is ours."""
         error = (exc_info or sys.exc_info())[1]
         if isinstance(error, PacketDecodeError | UnicodeDecodeError):
-            mistake = asyncssh.ProtocolError(
-                "Malformed text in a packet" if isinstance(error, UnicodeDecodeError) else str(error)
-            )
+            is_text = isinstance(error, UnicodeDecodeError)
+            mistake = asyncssh.ProtocolError("Malformed text in a packet" if is_text else str(error))
             self._send_disconnect(mistake.code, mistake.reason, mistake.lang)
             self._force_close(mistake)
             return
         if error is not None and self._owner is not None:
             self.shore.crashed(error)
         super().internal_error(exc_info, error_logger)
+
+    def farewell(self, why: str) -> None:
+        """Disconnect with a reason that arrives.
+
+        asyncssh closes the channels first, and OpenSSH's client leaves on that without reading on; and it throws away
+        what the socket has not taken yet. Here a client has LINGER_S to take it.
+        """
+        if self._transport is None:
+            return
+        self._send_disconnect(DISC_BY_APPLICATION, why, DEFAULT_LANG)
+        transport, self._transport = self._transport, None
+        transport.close()
+        self._loop.call_later(LINGER_S, transport.abort)
+        self._loop.call_soon(self._cleanup, None)
 
     # Logging in.
 

@@ -389,7 +389,6 @@ async def test_a_key_with_a_forced_command_and_no_pty_gets_only_that() -> None:
 
 @pytest.mark.trio
 async def test_calls_from_a_trio_task_work_as_those_from_a_callback() -> None:
-    """The actor is a trio task; asyncssh is called from it directly."""
     async with open_quay(script=idle) as quay, quay.client() as client:
         process = await client.start("x")
         session = quay.harbour.sessions[0]
