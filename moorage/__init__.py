@@ -2,16 +2,34 @@
 
 The rooms (`actors`, `fsm`, `protocol`) are imported flat. In a checkout they lie beside this folder, in a wheel under
 `moorage/_rooms/`; importing `moorage` puts their home last on `sys.path` and then makes sure that each name leads
-there. It does nothing else, so that it costs next to nothing.
+there. It does nothing else, so that it costs next to nothing: what a program embeds is imported when it is named.
 """
 
 import sys
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from moorage.version import VERSION
+
+if TYPE_CHECKING:
+    from moorage.config import load
+    from moorage.daemon import CannotServe, Server, serve
+    from protocol.settings import Settings
+
+__all__ = ["CannotServe", "RoomClash", "Server", "Settings", "load", "serve"]
+
+# The embedding API (docs/embedding.md): name -> the module that has it.
+_LAZY = {
+    "CannotServe": "moorage.daemon",
+    "Server": "moorage.daemon",
+    "Settings": "protocol.settings",
+    "load": "moorage.config",
+    "serve": "moorage.daemon",
+}
 
 ROOMS = ("protocol", "fsm", "actors")
 _HERE = Path(__file__).resolve().parent
@@ -22,6 +40,13 @@ __version__ = VERSION
 
 class RoomClash(ImportError):
     """Somebody else's package has the name of one of our rooms; the message says whose, in one sentence."""
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the embedding API, at its first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
 
 
 def _where(spec: ModuleSpec | None) -> str:

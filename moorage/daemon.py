@@ -167,7 +167,9 @@ def _instance(settings: Settings) -> Instance:
 
 def _recorder(settings: Settings, log: Say) -> Recorder:
     directory = Path(settings.record.directory) if settings.record.directory else None
-    header = Header(moorage=VERSION, fingerprint=fingerprints(MACHINES) if directory else {}, settings=without_secrets(settings))
+    header = Header(
+        moorage=VERSION, fingerprint=fingerprints(MACHINES) if directory else {}, settings=without_secrets(settings)
+    )
     return Recorder(directory, trio.current_time, header, lambda why: log(codes.MOORAGE_RECORD_FAILED, {"why": why}))
 
 
