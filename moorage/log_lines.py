@@ -70,10 +70,14 @@ def ljson(record: Record, with_time: bool = True) -> str:
 
 def text(record: Record, with_time: bool = True) -> str:
     """ContainerSSH's text line, tabs between its parts, with the code before the message."""
-    details = " ".join(f"{name}={value}" for name, value in record.details.items())
+    details = " ".join(f"{name}={_value(value)}" for name, value in record.details.items())
     said = f"{record.message} ({details})" if details else record.message
     parts = [record.code, visible(said.replace("\\", "\\\\"))]
     return "\t".join([timestamp(record.at), record.level, *parts] if with_time else parts)
+
+
+def _value(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def visible(text: str) -> str:

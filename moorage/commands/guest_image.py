@@ -8,8 +8,9 @@ import click
 def command(tag: str | None) -> None:
     """Make the default guest image, without any registry.
 
-    It is made from Debian's static busybox and imported into the engine. If an image of the same content has that name already, nothing happens. The engine is DOCKER_HOST or the first of
-    the usual sockets that answers. As root on Debian or Ubuntu a missing busybox-static is installed.
+    It is made from Debian's static busybox and imported into the engine, which is DOCKER_HOST or the first of the usual
+    sockets that answers. If an image of the same content has that name already, nothing happens. As root on Debian or
+    Ubuntu a missing busybox-static is installed.
     """
     from actors.ports import EngineFault
     from moorage.commands.problem import sentences

@@ -11,7 +11,8 @@ from moorage.commands.problem import Problem
 def command() -> None:
     """Read a password and print its hash.
 
-    The hash is for `auth.users.NAME.passwordHash`. On a terminal it is asked for twice and not shown; else it is the first line of standard input.
+    The hash is for `auth.users.NAME.passwordHash`. On a terminal the password is asked for twice and not shown; else it
+    is the first line of standard input.
     """
     from actors.passwords import make_hash
 

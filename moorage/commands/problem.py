@@ -20,10 +20,22 @@ class Problem(click.ClickException):
 
 @contextmanager
 def sentences(*kinds: type[Exception]) -> Iterator[None]:
-    """Errors of these kinds, whose text is a sentence already, and the system's become a `Problem`."""
+    """Errors of these kinds, whose text is a sentence already, and the system's become a `Problem`.
+
+    Trio wraps what ends a nursery in a group, maybe in several; one error alone is taken out of them.
+    """
     try:
         yield
-    except kinds as error:
-        raise Problem(str(error)) from error
-    except OSError as error:
-        raise Problem(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+    except Exception as error:
+        found = _alone(error)
+        if isinstance(found, kinds):
+            raise Problem(str(found)) from error
+        if isinstance(found, OSError):
+            raise Problem(f"{found.filename}: {found.strerror}" if found.filename else str(found)) from error
+        raise
+
+
+def _alone(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -34,7 +34,7 @@ def test_ljson_is_containersshs_line() -> None:
 
 
 def test_text_has_tabs_between_its_parts() -> None:
-    line = text(record(listen="127.0.0.1:2222", why="a b"))
+    line = text(record(listen=("127.0.0.1:2222",), why="a b"))
     assert line == "2026-03-04T05:06:07.089Z\tnotice\tMOORAGE_READY\tready (listen=127.0.0.1:2222 why=a b)"
     assert text(record()).endswith("\tready")
 
