@@ -6,8 +6,8 @@ from pathlib import Path
 from actors.ports import EngineFault
 from moorage.commands.problem import Problem, sentences
 from moorage.config import Unreadable, load
-from moorage.debian import Missing
 from moorage.daemon import CannotServe, run_serve
+from moorage.debian import Missing
 from protocol.settings_problem import SettingsError
 from protocol.settings_read import Reading
 
