@@ -1,0 +1,219 @@
+"""Cells and events to put the machines to the question with: for each kind one usual cell, what may differ in it, and
+for each event those of its values that a guard or a maker looks at."""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fsm.kernel import Cell, Kind
+from fsm.machines import events
+from protocol.base import DeadlinePassed, Event, Fault, FaultClass, Size
+from protocol.connection import (
+    Authenticated,
+    AuthFailed,
+    ConnectionOpened,
+    Disconnected,
+    SessionEnded,
+)
+from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
+from protocol.image import ImageWanted, WaiterLeft
+from protocol.server import Listening
+from protocol.session import (
+    ChannelOpened,
+    EnvOffered,
+    ExecInspected,
+    OutputEnded,
+    ProgramWanted,
+    SignalWanted,
+    WindowChanged,
+)
+from protocol.signal import SignalDelivered, SignalOrdered
+from protocol.terminal import SizeWanted, TerminalOpened
+
+Values = dict[str, Any]
+
+BIG, SMALL, NONE = Size(columns=132, rows=43), Size(columns=80, rows=24), Size(columns=0, rows=0)
+TERMED = ContainerExited(status=143)
+FAILED = ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="the container could not be started: no")
+LANDED = ContainerLanded(container="ct", id="c0")
+OWN = {"mode": "session", "container": "ct", "landed": "c0", "target": "c0"}
+PTY = {"pty": True, "size": SMALL, "terminal": "ss-tty"}
+
+
+class Specimen(Struct, frozen=True):
+    """`base` are the cell's usual values, `at` what else holds in one state, `variants` what may differ, by name."""
+
+    base: Values
+    variants: Mapping[str, Values] = {}
+    at: Mapping[str, Values] = {}
+
+
+TRIED = {"tried twice": {"tries": 2}, "tried eight times": {"tries": 8}}
+
+SPECIMENS: Mapping[str, Specimen] = {
+    "server": Specimen({}),
+    "signal": Specimen({"session": "ss", "id": "c0", "signal": "TERM"}, TRIED),
+    "terminal": Specimen(
+        {"target": "exec", "id": "e0", "wanted": SMALL, "sent": SMALL},
+        {**TRIED, "a newer size waits": {"wanted": BIG}, "in a container": {"target": "container", "id": "c0"}},
+    ),
+    "image": Specimen(
+        {"reference": "busybox:1", "waiters": ("w1",)},
+        {**TRIED, "Never": {"policy": "Never"}, "two wait": {"waiters": ("w1", "w2")}},
+    ),
+    "container": Specimen(
+        {"container": "ct", "owner": "cn", "image": "busybox:1", "id": "c0"},
+        {**TRIED, "session mode": {"mode": "session", "owner": "ss"}},
+        {"ABSENT": {"container": "", "owner": "", "image": "", "id": ""}, "RESOLVING": {"id": ""}},
+    ),
+    "connection": Specimen(
+        {"image": "busybox:1", "container": "ct", "sessions": ("ss",)},
+        {
+            "session mode": {"mode": "session", "container": ""},
+            "no session": {"sessions": ()},
+            "two sessions": {"sessions": ("ss", "s2")},
+            "draining": {"drain": True},
+            "landed": {"landed": LANDED},
+            "failed": {"failed": FAILED},
+        },
+        {"NEW": {"sessions": (), "image": "", "container": ""}, "HANDSHAKING": {"sessions": ()}},
+    ),
+    "session": Specimen(
+        {"session": "ss", "connection": "cn", "image": "busybox:1", "landed": "c0", "target": "e0"},
+        {
+            **TRIED,
+            "not landed": {"landed": ""},
+            "failed": {"failed": FAILED},
+            "pty": PTY,
+            "pty, no terminal": {**PTY, "terminal": ""},
+            "pty, sized first": {**PTY, "can_size_first": True},
+            "output ended": {"output_ended": True},
+            "exited": {"exit": TERMED},
+            "own": OWN,
+            "own, pty": {**OWN, **PTY},
+            "own, output ended": {**OWN, "output_ended": True},
+            "own, exited": {**OWN, "exit": ContainerExited(status=7)},
+            "own, exited by our signal": {**OWN, "exit": TERMED, "signals": ("HUP", "TERM")},
+            "own, out of memory": {**OWN, "exit": ContainerExited(status=137, oom=True)},
+            "connection mode, signal delivered": {"exit": TERMED, "signals": ("TERM",)},
+            "own, signal delivered": {**OWN, "signals": ("TERM",)},
+        },
+        {
+            "OPEN": {"target": ""},
+            "LANDING": {"landed": "", "target": ""},
+            "AWAITING_EXIT": {**OWN, "output_ended": True},
+            "DRAINING": {"exit": ContainerExited(status=7)},
+        },
+    ),
+}
+
+# What an event's field holds unless VARIANTS says otherwise.
+FIELDS: Values = {
+    "session": "ss", "connection": "cn", "container": "ct", "owner": "cn", "image": "busybox:1", "platform": "",
+    "policy": "IfNotPresent", "mode": "connection", "id": "c1", "why": "no", "code": "DOCKER_CONTAINER_START_FAILED",
+    "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
+    "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
+    "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
+    "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
+}  # fmt: skip
+
+VARIANTS: dict[type[Event], Mapping[str, Values]] = {
+    ConnectionOpened: {"session mode": {"mode": "session"}},
+    Authenticated: {},
+    AuthFailed: {},
+    Disconnected: {"in order": {"why": ""}},
+    SessionEnded: {"another's": {"session": "s3"}},
+    ContainerExited: {"by TERM": {"status": 143}, "out of memory": {"status": 137, "oom": True}},
+    ContainerWanted: {"session mode": {"mode": "session"}},
+    ImageWanted: {
+        "Always": {"policy": "Always"},
+        "Never": {"policy": "Never"},
+        "latest": {"reference": "busybox:latest"},
+        "latest, Never": {"reference": "busybox:latest", "policy": "Never"},
+        "no tag": {"reference": "busybox"},
+        "no tag, a port": {"reference": "registry:5000/busybox"},
+        "tag and port": {"reference": "registry:5000/busybox:1"},
+        "digest": {"reference": "busybox@sha256:" + "0" * 64},
+        "another waiter": {"waiter": "w3"},
+    },
+    WaiterLeft: {"another's": {"waiter": "w3"}},
+    ChannelOpened: {"session mode": {"mode": "session"}, "sizes first": {"can_size_first": True}},
+    EnvOffered: {"not taken": {"taken": False, "why": "too many"}},
+    ProgramWanted: {
+        "shell": {"program": "shell"},
+        "subsystem": {"program": "subsystem"},
+        "not admitted": {"admitted": False, "why": "a NUL"},
+        "subsystem not admitted": {"program": "subsystem", "admitted": False, "why": "not in the map"},
+    },
+    WindowChanged: {"of zero": {"size": NONE}, "of no height": {"size": Size(columns=80, rows=0)}},
+    SignalWanted: {},
+    OutputEnded: {"broken": {"error": "reset by peer"}},
+    ExecInspected: {"runs": {"status": None}, "by 143": {"status": 143}},
+    SignalDelivered: {},
+    SignalOrdered: {},
+    SizeWanted: {},
+    TerminalOpened: {"no size": {"size": None}, "container": {"target": "container"}},
+    Listening: {},
+}
+# Every variant of these with every cell; of the others each variant with the usual cell, the usual event with each cell.
+CROSSED = (ContainerExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
+CROSSED_FAULTS = frozenset({"internal", "not_found"})
+# What comes to a machine that is new: no cell but the usual one.
+FIRST = (ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
+OPTIONAL = frozenset({"error", "bytes_in", "bytes_out", "oom", "taken", "admitted", "by", "client", "command"})
+
+
+def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event]:
+    """The event with its usual values (name ''), and each of its variants. Not for `DeadlinePassed`."""
+    fields = {name: FIELDS[name] for name in event.__struct_fields__ if name not in OPTIONAL and name in FIELDS}
+    if "seconds" in event.__struct_fields__:
+        fields["seconds"] = dict(seconds)
+    usual = event(**fields)
+    found = {"": usual}
+    if issubclass(event, Fault):
+        for fault in get_args(FaultClass):
+            found[fault] = replace(usual, fault=fault)
+        found["no dice"] = replace(usual, dice=0.0)
+    for name, values in VARIANTS.get(event, {}).items():
+        found[name] = replace(usual, **values)
+    return found
+
+
+def seconds_of(kind: Kind) -> dict[str, float]:
+    """Every deadline of this kind, each with a length of its own. What is not a number of the settings is not there."""
+    names = {*kind.deadlines, *(("window", "signal") if kind.name == "session" else ())} - {"backoff"}
+    return {name: 10.0 + number for number, name in enumerate(sorted(names))}
+
+
+def cell_in(kind: Kind, state: Enum, values: Values) -> Cell:
+    """A cell as if it had come to `state` by the rows: the deadlines whose span this is in are armed."""
+    specimen = SPECIMENS[kind.name]
+    cell = kind.cell()
+    for name, value in {**specimen.base, **specimen.at.get(state.name, {}), **values}.items():
+        assert hasattr(cell, name), f"{kind.name} has no {name}"
+        setattr(cell, name, value)
+    cell.state, cell.seconds = state.name, {**seconds_of(kind), "backoff": 0.5}
+    armed = [name for name, span in kind.deadlines.items() if state.name in span]
+    cell.armed, cell.arms = {name: number for number, name in enumerate(armed, 1)}, len(armed)
+    return cell
+
+
+def variants(kind: Kind) -> dict[str, Values]:
+    return {"": {}, **SPECIMENS[kind.name].variants}
+
+
+def pairs(event: type[Event], kind: Kind) -> Iterator[tuple[str, Event, str, Values]]:
+    """What to put to a machine: an event with its name, and what differs in the cell with its name."""
+    for of_event, sample in samples(event, seconds_of(kind)).items():
+        crossed = of_event == "" or event in CROSSED or of_event in CROSSED_FAULTS
+        for of_cell, values in variants(kind).items():
+            if of_cell == "" or (crossed and event not in FIRST):
+                yield of_event, sample, of_cell, values
+
+
+def known_events(kind: Kind) -> list[type[Event]]:
+    """All that may come to this kind, rows or not; `DeadlinePassed` apart."""
+    return [event for event in events([kind]) if event is not DeadlinePassed]
