@@ -85,6 +85,7 @@ def test_plain_text_is_resolved_as_yaml_1_2_does(text: str, meaning: object) -> 
         (10**400, "a number that is too large"),
         ("it's", 'the text "it\'s"'),
         ("x" * 61, f"the text '{'x' * 60}'..."),
+        ("x" * 60, f"the text '{'x' * 60}'"),
         ({}, "a mapping"),
         ((), "a list"),
         (b"", "something else"),

@@ -132,6 +132,11 @@ def test_a_wrong_type_is_refused_with_what_is_allowed(section: str, raw: object,
     assert _refusal(**{section: raw}).allowed == allowed
 
 
+def test_the_edges_of_what_is_taken() -> None:
+    assert _with(ssh={"maxAuthTries": 1, "maxStartups": 2**63 - 1}).settings.ssh.max_startups == 2**63 - 1
+    assert _with(shutdown={"grace": 2**63 - 1}).settings.shutdown.grace == (2**63 - 1) / 1e9
+
+
 def test_unquoted_text_means_what_its_key_wants() -> None:
     ssh = {"maxAuthTries": Plain("0x10"), "banner": Plain("1.10"), "kex": [Plain("5")], "maxStartups": Plain("1e2")}
     settings = _with(ssh=ssh, log={"syslog": {"pid": Plain("on")}}).settings
