@@ -91,7 +91,6 @@ class EngineStream(asyncio.Protocol):
             self._sink.pause_input()
 
     def resume_writing(self) -> None:
-        self._half_close.poke()
         if self._sink is not None:
             self._sink.resume_input()
 

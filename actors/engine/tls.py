@@ -36,14 +36,14 @@ class HalfClose:
     """Ends the writing direction of a transport, with or without TLS, and leaves the other direction open.
 
     asyncio's TLS transport can only close both. So the TLS object is told to say goodbye (which it does into a
-    buffer), and a pause and resume of reading makes the transport send that buffer. It has to wait until all data is
-    written, and until nothing lies there unread, because saying goodbye would throw that away.
+    buffer, behind all that was written), and a pause and resume of reading makes the transport send that buffer. It
+    has to wait until nothing lies there unread, because saying goodbye would throw that away.
     """
 
-    def __init__(self, transport: asyncio.Transport, idle: Callable[[], bool]) -> None:
-        """`idle()` is true while reading is not paused."""
+    def __init__(self, transport: asyncio.Transport, flowing: Callable[[], bool]) -> None:
+        """`flowing()` is true while reading is not paused."""
         self._transport = transport
-        self._idle = idle
+        self._flowing = flowing
         self._wanted = self._done = False
 
     def want(self) -> None:
@@ -52,15 +52,13 @@ class HalfClose:
         self.poke()
 
     def poke(self) -> None:
-        """To be called when all is written, or when reading goes on."""
+        """To be called when reading goes on."""
         if not self._wanted or self._done or self._transport.is_closing():
             return
         if self._transport.can_write_eof():
             self._done = True
             self._transport.write_eof()
-        elif self._transport.get_write_buffer_size():
-            self._transport.set_write_buffer_limits(high=0)  # resume_writing will tell when it is empty
-        elif self._idle():
+        elif self._flowing():
             self._done = True
             self._say_goodbye()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -114,22 +115,28 @@ async def test_the_real_engine_behind_tls(
         async with DockerEngine.open(connection, 15.0, Credentials(folder=tmp_path)) as engine:
             bench = DockerBench(engine, busybox_image, ())
             try:
-                container = await bench.idle()
-                data = bytes(range(256)) * 8000
-                for _ in range(3):
-                    sink, end = await bench.exec(container, "/bin/cat", stdin=data)
-                    assert sink.out == data and end.status == 0
-                sink, end = await bench.exec(container, "/bin/sh", "-c", "cat; sleep 0.2; echo late; exit 6")
-                assert sink.out == b"late\n" and end.status == 6
+                with trio.fail_after(20):
+                    await echo_and_more(bench)
             finally:
                 await bench.clean()
     assert errors == []
+
+
+async def echo_and_more(bench: DockerBench) -> None:
+    container = await bench.idle()
+    data = bytes(range(256)) * 8000
+    for _ in range(3):
+        sink, end = await bench.exec(container, "/bin/cat", stdin=data)
+        assert sink.out == data and end.status == 0
+    sink, end = await bench.exec(container, "/bin/sh", "-c", "cat; sleep 0.2; echo late; exit 6")
+    assert sink.out == b"late\n" and end.status == 6
 
 
 async def test_half_close_waits_for_its_moment(papers: Papers, tmp_path: Path) -> None:
     """All input is sent before the goodbye, and output that is paused at that moment is not thrown away."""
     got = b""
     output = bytes(range(256)) * 20_000
+    output_is_there = trio.Event()
 
     async def exchange(asked: Asked, stream: trio.SocketStream) -> bytes:
         nonlocal got
@@ -142,7 +149,11 @@ async def test_half_close_waits_for_its_moment(papers: Papers, tmp_path: Path) -
                     got += piece
 
             nursery.start_soon(read_all)
-            await stream.send_all(frame(1, output))
+            data = frame(1, output)
+            await stream.send_all(data[:100_000])
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            output_is_there.set()
+            await stream.send_all(data[100_000:])
         return frame(1, b"after your end")
 
     async with crooked_engine(tmp_path) as crooked, tls_proxy(papers, tmp_path, crooked.url) as port:
@@ -152,9 +163,11 @@ async def test_half_close_waits_for_its_moment(papers: Papers, tmp_path: Path) -
             sink = RecordingSink()
             stream = await engine.start_exec("e", False, None, sink)
             stream.pause_output()
+            await output_is_there.wait()
             stream.write(b"x" * 3_000_000)
             stream.write_eof()
-            await trio.sleep(0.1)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert len(got) == 3_000_000
             stream.resume_output()
             with trio.fail_after(10):
                 await sink.ended.wait()

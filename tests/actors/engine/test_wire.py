@@ -230,6 +230,9 @@ async def test_cancelled_call_settles_first(crooked: CrookedEngine) -> None:
         nursery.start_soon(land)
         await asked_for.wait()
         nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await trio.testing.wait_all_tasks_blocked(0.05)
+        assert order == []
         go_on.set()
     assert order == ["created", "cancelled"]
 
@@ -257,7 +260,8 @@ async def test_waits_do_not_block_calls(crooked: CrookedEngine) -> None:
     async with connect(crooked) as engine, trio.open_nursery() as nursery:
         for _ in range(150):
             nursery.start_soon(engine.wait_container, "c")
-        await all_wait.wait()
+        with trio.fail_after(10):
+            await all_wait.wait()
         assert await engine.inspect_image("i") == "sha256:1"
         nursery.cancel_scope.cancel()
 
