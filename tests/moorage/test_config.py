@@ -39,7 +39,7 @@ def _with_keys(path: Path, folder: Path) -> Path:
     for name in ("ssh_host_ed25519_key", "ssh_host_rsa_key"):
         key = RSA_KEY if "rsa" in name else HOST_KEY
         (folder / name).write_bytes(key.export_private_key())
-    for name in ("login_key.pub", "ci.pub", "students.pub", "alice.pub"):
+    for name in ("demo_key.pub", "ci.pub", "students.pub", "alice.pub"):
         (folder / name).write_bytes(HOST_KEY.export_public_key())
     return copy
 
@@ -64,7 +64,7 @@ def test_the_commented_file_shows_every_default_and_nothing_else(tmp_path: Path)
     assert shown["ssh"].pop("hostkeys") == (str(tmp_path / "ssh_host_ed25519_key"),)
     assert shown.pop("state") == str(tmp_path / "var")
     assert shown["auth"].pop("users") == {
-        "demo": {"authorizedKeys": (str(tmp_path / "login_key.pub"),), "passwordHash": ""}
+        "demo": {"authorizedKeys": (str(tmp_path / "demo_key.pub"),), "passwordHash": ""}
     }
     for tree in (default, default["ssh"], default["auth"]):
         for key in ("hostkeys", "state", "users"):
