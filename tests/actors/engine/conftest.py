@@ -1,6 +1,7 @@
 """The two engines that one contract suite holds to the same promises."""
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -15,6 +16,7 @@ from actors.ports import ContainerOrder, Engine, ExecOrder, Exit
 from moorage.testing import FakeEngine, FakeImage
 from protocol.base import FaultClass
 from protocol.settings import DockerConnection
+from tests.actors.engine.crooked import CrookedEngine, crooked_engine
 from tests.fixtures_engine import RUN, TEST_LABEL
 from tests.registry import Registry, free_port
 from tests.sink import RecordingSink
@@ -172,3 +174,12 @@ async def fake_bench() -> AsyncIterator[Bench]:
 def bench(request: pytest.FixtureRequest) -> Any:
     """The fake and the real engine, one after the other."""
     return request.getfixturevalue(f"{request.param}_bench")
+
+
+@pytest_trio.trio_fixture
+async def crooked(tmp_path: Path) -> AsyncIterator[CrookedEngine]:
+    """An engine that answers what the test says. An asyncio error that nobody awaited fails the test."""
+    errors: list[Any] = []
+    async with crooked_engine(tmp_path, errors) as made:
+        yield made
+    assert errors == []
