@@ -91,6 +91,8 @@ ROWS = (
     Row("TM0402", S.RESIZING_AGAIN, DeadlinePassed, S.IDLE,           None,     None,                 (FAILED,), WINDOW),
     Row("TM0403", S.RESIZING_AGAIN, SizeWanted,     None,             note),
     Row("TM0404", S.RESIZING_AGAIN, TerminalClosed, S.CLOSED),
+    Row("TM0405", S.RESIZING_AGAIN, Resized,        None),  # of a call that the deadline had given up; another was queued
+    Row("TM0406", S.RESIZING_AGAIN, ResizeFailed,   None),
 )
 # fmt: on
 

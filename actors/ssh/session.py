@@ -129,8 +129,9 @@ class Session(Caller):
     def _env(self, packet: SSHPacket) -> bool:
         name, value = packet.get_string(), packet.get_string()
         packet.check_end()
-        why = "the program was asked for already" if self._has_program else ""
-        why = why or requests.env_refusal(self.port.vault.env, name, value)
+        if self._has_program:
+            return self._odd(b"env", "too late: there is a program already")
+        why = requests.env_refusal(self.port.vault.env, name, value)
         heard = self.port.offer(EnvOffered(name=escaped(name, NAME_CHARS_MAX), taken=not why, why=why))
         if why or not heard:
             return False

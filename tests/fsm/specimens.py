@@ -158,7 +158,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     TerminalOpened: {"no size": {"size": None}, "container": {"target": "container"}},
     Listening: {},
 }
-# Every variant of these with every cell; of the others each variant with the usual cell, the usual event with each cell.
+# Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
 CROSSED = (ContainerExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
 CROSSED_FAULTS = frozenset({"internal", "not_found"})
 # What comes to a machine that is new: no cell but the usual one.
