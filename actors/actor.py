@@ -39,6 +39,7 @@ class Actor:
         # Unbounded by itself: what a peer can repeat is counted in `offer`, all else is one outcome per order.
         self._send, self._mailbox = trio.open_memory_channel[tuple[Event, bool]](inf)
         self._peer_events = 0
+        self._born = trio.current_time()
         self._due: dict[str, tuple[float, int]] = {}  # deadline name -> when, which arming
         self._todo: deque[Effect] = deque()
         self._hand_is_busy = False
@@ -61,9 +62,18 @@ class Actor:
         return self.cell.state in self.kind.final
 
     def statistics(self) -> dict[str, Any]:
-        """State, deadlines and queues, for people and tests."""
-        waiting = self._mailbox.statistics().current_buffer_used
-        return {"state": self.cell.state, "mailbox": waiting, "orders": len(self._todo), "deadlines": sorted(self._due)}
+        """State, seconds of age and until each deadline, and queues, for people and tests."""
+        now = trio.current_time()
+        return {
+            **self.about,
+            "actor": self.id,
+            "machine": self.kind.name,
+            "state": self.cell.state,
+            "age_s": round(now - self._born, 3),
+            "deadlines": {name: round(due - now, 3) for name, (due, _) in self._due.items() if name in self.cell.armed},
+            "mailbox": self._mailbox.statistics().current_buffer_used,
+            "orders": len(self._todo),
+        }
 
     async def run(self) -> None:
         """Live until a final state. An error of ours ends this actor only; the world cleans up behind it."""

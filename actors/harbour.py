@@ -1,6 +1,9 @@
 """Where arrivals become actors: connections and sessions from the SSH side, containers and images for them."""
 
+from math import inf
 from typing import Any
+
+import trio
 
 from actors.actor import Actor
 from actors.connection import ConnectionActor
@@ -25,6 +28,7 @@ SESSIONS_MAX = 256
 FAREWELL_S = 10.0
 CLOSE_S = 10.0
 EXIT_CODE_S = 60.0
+TOLD_AGAIN_S = 10.0
 
 
 class Harbour:
@@ -36,6 +40,7 @@ class Harbour:
         self._images: dict[tuple[str, str], ImageActor] = {}
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
         self._image_count = 0
+        self._turned_away, self._turned_away_told = 0, -inf
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Harbour)
@@ -93,6 +98,13 @@ class Harbour:
         self.world.spawn(actor, opened)
         connection.post(SessionOpened(session=actor.id))
         return actor
+
+    def turned_away(self) -> None:
+        """Said at most once in a while, with how many: the flood that causes it must not fill the log."""
+        self._turned_away += 1
+        if trio.current_time() >= self._turned_away_told + TOLD_AGAIN_S:
+            self.world.say(codes.MOORAGE_STARTUPS_FULL, {"turnedAway": self._turned_away})
+            self._turned_away, self._turned_away_told = 0, trio.current_time()
 
     def crashed(self, connection: Mailbox | None, why: str) -> None:
         """An error of ours somewhere in the shim."""

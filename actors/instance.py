@@ -24,6 +24,11 @@ class Instance:
         self._lock = os.open(self._boots / self.boot, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    @property
+    def control(self) -> Path:
+        """Where this boot's control socket lies."""
+        return self._boots / f"{self.boot}.sock"
+
     def is_alive(self, boot: str) -> bool:
         """Does a living process hold this boot's lock? A name that is none of ours counts as dead."""
         if boot == self.boot:
@@ -43,9 +48,9 @@ class Instance:
         return False
 
     def forget_dead(self) -> None:
-        """Delete the locks of boots that are gone. Called when the engine holds no container of theirs any more."""
+        """Delete the locks and sockets of boots that are gone, once the engine holds no container of theirs."""
         for path in self._boots.iterdir():
-            if not self.is_alive(path.name):
+            if not self.is_alive(path.stem):
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:

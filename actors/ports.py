@@ -149,7 +149,7 @@ class Engine(Protocol):
         """The new container's id. Creating again after an answer that got lost gives the same container."""
 
     async def attach_container(self, container: str, tty: bool, sink: Sink) -> Stream:
-        """Attach stdin, stdout and stderr; returns when the engine has switched protocols, so before `start` is safe."""
+        """Attach stdin, stdout and stderr. Returns once the engine has switched protocols: `start` may follow."""
 
     async def start_container(self, container: str) -> None: ...
     async def wait_container(self, container: str) -> Exit:
@@ -225,6 +225,9 @@ class Harbour(Protocol):
 
     def may_open(self, connection: Mailbox) -> str:
         """May this connection open another session? Empty: yes; else the sentence for the refusal."""
+
+    def turned_away(self) -> None:
+        """A connection was closed at once: `maxStartups` are not logged in yet."""
 
     def crashed(self, connection: Mailbox | None, why: str) -> None:
         """An error of ours somewhere in the shim. With no connection to blame it is only logged."""

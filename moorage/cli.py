@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "check-config": "check_config",
     "hash-password": "hash_password",
     "guest-image": "guest_image",
+    "status": "status",
     "demo": "demo",
     "replay": "replay",
     "diagram": "diagram",

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors import passwords
 from actors.bridge import aio, from_asyncio, open_loop
+from actors.control import serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
 from actors.harbour import Harbour
@@ -78,9 +79,16 @@ class Server:
         self._actor.post(ShutdownWanted(why=why))
 
     def statistics(self) -> dict[str, Any]:
-        """Connections by the listener, and each actor's state and queues."""
-        actors = {id: actor.statistics() for id, actor in self.harbour.world.actors.items()}
-        return {**self._listener.statistics(), "actors": actors}
+        """What `moorage status` shows: the daemon's state, its listener's counts, and every actor."""
+        world = self.harbour.world
+        return {
+            "boot": world.boot,
+            "state": self._actor.cell.state,
+            "listen": [f"{host}:{port}" for host, port in self.addresses],
+            "api": "{}.{}".format(*world.engine.api),
+            **self._listener.statistics(),
+            "actors": [actor.statistics() for actor in world.actors.values()],
+        }
 
 
 @asynccontextmanager
@@ -127,6 +135,7 @@ async def serve(
                 )
                 server = Server(actor, harbour, listener)
                 nursery.start_soon(server.run)
+                nursery.start_soon(_control, instance.control, server, log)
                 try:
                     yield server
                 finally:
@@ -163,6 +172,14 @@ def _instance(settings: Settings) -> Instance:
         return Instance(Path(settings.state))
     except OSError as error:
         raise CannotServe(f"cannot keep state in {settings.state}: {error.strerror} (see `state`)") from error
+
+
+async def _control(path: Path, server: Server, log: Say) -> None:
+    """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
+    try:
+        await serve_control(path, {"status": server.statistics})
+    except OSError as error:
+        log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
 
 
 def _recorder(settings: Settings, log: Say) -> Recorder:

@@ -219,6 +219,10 @@ MOORAGE_LOG_LINES_LOST = Code("MOORAGE_LOG_LINES_LOST", "warning", "log lines we
     "The log's destination took nothing for so long that the waiting lines reached their limit. `lines` says how many are lost.", outside=True)
 LOG_WRITE_FAILED = Code("LOG_WRITE_FAILED", "error", "the log cannot be written",
     "Said once on stderr, where the lines go until the log's destination takes them again.", outside=True)
+MOORAGE_CONTROL_FAILED = Code("MOORAGE_CONTROL_FAILED", "warning", "there is no control socket",
+    "The state folder's path is too long for a socket, or it is not writable. `moorage status` will not find this daemon.", outside=True)
+MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed at once: too many are logging in",
+    "ssh.maxStartups connections are not logged in yet. `turnedAway` counts them since the last such line.", outside=True)
 MOORAGE_CONFIG_WARNING = Code("MOORAGE_CONFIG_WARNING", "warning", "the configuration has a remark",
     "It was understood, but probably not as meant.", outside=True)
 # fmt: on

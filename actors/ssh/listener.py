@@ -20,10 +20,10 @@ BACKLOG = 512
 class Listener:
     """Accepts connections until told to stop. `turned_away` counts those closed at once, above `maxStartups`."""
 
-    def __init__(self, startups_max: int) -> None:
+    def __init__(self, startups_max: int, turn_away: Callable[[], None]) -> None:
         self.addresses: list[tuple[str, int]] = []
         self.turned_away = 0
-        self._startups_max = startups_max
+        self._startups_max, self._turn_away = startups_max, turn_away
         self._connections: set[Connection] = set()
         self._startups: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -53,6 +53,7 @@ class Listener:
     def admit(self, conn: Connection) -> bool:
         if len(self._startups) >= self._startups_max:
             self.turned_away += 1
+            self._turn_away()
             return False
         self._connections.add(conn)
         self._startups.add(conn)
@@ -77,7 +78,7 @@ async def open_listener(harbour: Harbour, settings: Settings, check_password: Ch
     door = Doorkeeper(settings.auth, check_password)
     options = server_options(settings, lambda: Shore(harbour, door), door.offers_keys, door.offers_passwords)
     loop = asyncio.get_running_loop()
-    listener = Listener(settings.ssh.max_startups)
+    listener = Listener(settings.ssh.max_startups, harbour.turned_away)
     host, port = listen_address(settings.ssh.listen)
     await listener.open(lambda: Connection(loop, options, listener, settings.ssh.max_auth_tries), host, port)
     return listener

@@ -132,6 +132,7 @@ class FakeHarbour:
         self.sessions: list[Berth] = []
         self.crashes: list[tuple[str, str]] = []
         self.refusal = ""
+        self.turned_away_count = 0
         self._nursery = nursery
 
     def connection_made(self, shore: ConnectionShore, remote: str) -> Box:
@@ -152,6 +153,9 @@ class FakeHarbour:
 
     def may_open(self, connection: Box) -> str:
         return self.refusal
+
+    def turned_away(self) -> None:
+        self.turned_away_count += 1
 
     def crashed(self, connection: Box | None, why: str) -> None:
         self.crashes.append((connection.id if connection else "", why))

@@ -1,0 +1,57 @@
+"""`moorage status`: what each daemon on this state folder is doing, asked of itself."""
+
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+import anyio
+
+from actors.control import ask
+
+COLUMNS = ("since", "machine", "actor", "state", "user", "from", "waiting for")
+
+
+def sockets(state: Path) -> list[Path]:
+    """The control sockets in a state folder, dead or alive."""
+    return sorted((state / "boots").glob("*.sock"))
+
+
+def status_command(state: Path, format: str, out: TextIO) -> int:
+    """Print one table (or JSON) for all daemons. 0: some answered, 1: none runs there."""
+    answers = [answer for path in sockets(state) if (answer := _answer(path)) is not None]
+    if not answers:
+        out.write(f"no daemon runs on {state}\n")
+        return 1
+    if format == "json":
+        out.write(json.dumps(answers, indent=2) + "\n")
+        return 0
+    for answer in answers:
+        out.write(f"boot {answer['boot']}: {answer['state']} on {', '.join(answer['listen'])}, ")
+        out.write(f"{answer['connections']} connections, engine API {answer['api']}\n")
+        rows = [COLUMNS, *(_row(actor) for actor in answer["actors"])]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+        for row in rows if len(rows) > 1 else ():
+            out.write(
+                "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+            )
+    return 0
+
+
+def _answer(path: Path) -> Any | None:
+    try:
+        return anyio.run(ask, path, "status", backend="trio")
+    except (OSError, TimeoutError, anyio.IncompleteRead):
+        return None  # left by a crash, or just ending
+
+
+def _row(actor: dict[str, Any]) -> tuple[str, ...]:
+    deadlines = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in actor["deadlines"].items())
+    return (
+        f"{actor['age_s']:.1f} s",
+        actor["machine"],
+        actor["actor"],
+        actor["state"],
+        actor.get("username", ""),
+        actor.get("remoteAddr", ""),
+        deadlines,
+    )
