@@ -36,7 +36,8 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
         berth = prepare(folder, GUEST_IMAGE)
         reading = read_config(berth.config)
         settings = reading.settings
-        bring_engine(folder, settings.docker.connection.host, click.echo)
+        if dockerd := bring_engine(folder, settings.docker.connection.host, click.echo):
+            click.echo(f"Docker goes on when Moorage has ended; `kill {dockerd.pid}` stops it")
         if settings.docker.execution.container.get("Image") == GUEST_IMAGE:
             make_guest_image(settings.docker.connection, GUEST_IMAGE, click.echo)
 
