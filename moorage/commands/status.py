@@ -12,7 +12,9 @@ import click
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def command(context: click.Context, config: Path | None, state: Path, format: str) -> None:
-    """Say what the running daemon is doing: every actor with its state and the deadlines it has armed.
+    """Say what the running daemon is doing.
+
+    Every actor is listed with its state and the deadlines it has armed.
 
     Exit codes: 0 said, 1 no daemon runs there.
     """
