@@ -1,0 +1,58 @@
+"""`moorage status` against a daemon with a login in it, and against none."""
+
+import io
+import json
+from pathlib import Path
+
+import asyncssh
+import pytest
+import trio
+
+from actors.bridge import aio
+from moorage.daemon import serve
+from moorage.status import status_command
+from moorage.testing import FakeEngine
+from protocol.settings import GUEST_IMAGE, Auth, Docker, Execution, Settings, Ssh, User
+
+def _settings(tmp_path: Path) -> Settings:
+    host, user = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    host.write_private_key(tmp_path / "host")
+    user.write_private_key(tmp_path / "user")
+    line = user.export_public_key().decode().strip()
+    return Settings(
+        ssh=Ssh(listen="127.0.0.1:0", hostkeys=(str(tmp_path / "host"),)),
+        docker=Docker(execution=Execution(container={"Image": GUEST_IMAGE})),
+        auth=Auth(users={"demo": User(authorized_keys=(line,))}),
+        state=str(tmp_path / "var"),
+    )
+
+
+@pytest.mark.trio
+async def test_it_shows_who_is_where(tmp_path: Path) -> None:
+    async with FakeEngine.open() as engine:
+        async with serve(_settings(tmp_path), engine=engine) as server:
+            client = await aio(_connect, server.port, str(tmp_path / "user"))
+            while "RUNNING" not in (shown := await _status(tmp_path, "text")):
+                await trio.sleep(0.01)
+            assert "SERVING on 127.0.0.1:" in shown and "1 connections" in shown
+            assert [word for word in ("connection", "container", "demo") if word not in shown] == []
+            (answer,) = json.loads(await _status(tmp_path, "json"))
+            assert {actor["machine"] for actor in answer["actors"]} == {"connection", "container"}
+            client.abort()
+
+
+def test_no_daemon_is_said_in_a_sentence(tmp_path: Path) -> None:
+    out = io.StringIO()
+    assert status_command(tmp_path, "text", out) == 1
+    assert out.getvalue() == f"no daemon runs on {tmp_path}\n"
+
+
+async def _connect(port: int, key: str) -> asyncssh.SSHClientConnection:
+    return await asyncssh.connect("127.0.0.1", port, username="demo", client_keys=[key], known_hosts=None, config=None)
+
+
+async def _status(tmp_path: Path, format: str) -> str:
+    """In a thread: the command runs a loop of its own."""
+    out = io.StringIO()
+    assert await trio.to_thread.run_sync(status_command, tmp_path / "var", format, out) == 0
+    return out.getvalue()
