@@ -108,7 +108,12 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
 }
 
 
-def bring(purposes: Iterable[str], say: Callable[[str], None] = print) -> None:
+def say_now(text: str) -> None:
+    """A line that is read before what comes next, also in a file or a pipe."""
+    print(text, flush=True)
+
+
+def bring(purposes: Iterable[str], say: Callable[[str], None] = say_now) -> None:
     """Install what the purposes need and is not here. Nothing missing: nothing happens, whoever asks.
 
     Raises `Missing`: not root, not Debian's apt, or apt failed.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actors.engine.find import find_engine
 from actors.ports import EngineFault
-from moorage.debian import SYSTEM_PATH, SYSTEMD, Missing, bring, program
+from moorage.debian import SYSTEM_PATH, SYSTEMD, Missing, bring, program, say_now
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 Dockerd = subprocess.Popen[bytes]
 
 
-def bring_engine(folder: Path, host: str = "", say: Say = print) -> Dockerd | None:
+def bring_engine(folder: Path, host: str = "", say: Say = say_now) -> Dockerd | None:
     """Make sure that an engine is there; the process if it had to be started by us and not by systemd, else None.
 
     `host`, or else DOCKER_HOST, is taken as it is. `folder` gets dockerd's log. Raises `Missing`.

@@ -215,6 +215,8 @@ MOORAGE_SWEEP_FAILED = Code("MOORAGE_SWEEP_FAILED", "warning", "could not look f
     "The engine did not answer; it is tried again by the timer.", outside=True)
 MOORAGE_RECORD_FAILED = Code("MOORAGE_RECORD_FAILED", "warning", "a scenario could not be written",
     "The folder is full or not writable. The daemon goes on without recording.", outside=True)
+MOORAGE_ROOM_CLASH = Code("MOORAGE_ROOM_CLASH", "critical", "another package has the name of one of Moorage's",
+    "Moorage's rooms are imported as `protocol`, `fsm` and `actors`. Start it where nothing else has these names.", outside=True)
 MOORAGE_LOG_LINES_LOST = Code("MOORAGE_LOG_LINES_LOST", "warning", "log lines were dropped",
     "The log's destination took nothing for so long that the waiting lines reached their limit. `lines` says how many are lost.", outside=True)
 LOG_WRITE_FAILED = Code("LOG_WRITE_FAILED", "error", "the log cannot be written",
@@ -234,7 +236,7 @@ RETIRED: dict[str, str] = {
     "DOCKER_EXEC_PID_READ_FAILED": "no process id travels through the program's own stream here",
     "DOCKER_AGENT_READ_FAILED": "no process id travels through the program's own stream here",
     "DOCKER_SIGNAL_FAILED_NO_PID": "signals are not sent by process id here",
-    "DOCKER_EXIT_CODE_CONTAINER_RESTARTING": "a restart policy is refused in session mode when the configuration is read",
+    "DOCKER_EXIT_CODE_CONTAINER_RESTARTING": "a restart policy in session mode is refused with the configuration",
     "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
     "DOCKER_RUN_REMOVED": "never emitted by its own project either",
     "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",

@@ -18,6 +18,7 @@ SOURCES = sorted(path for room in ROOMS for path in (HOME / room).rglob("*.py"))
 PYTHON = [*SOURCES, *sorted((HOME / "tests").rglob("*.py")), *sorted((HOME / "benchmarks").rglob("*.py"))]
 # Spelled so that this file does not hold them.
 MARKERS = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b|\bbreak" r"point\(\)")
+SPOKEN = re.compile(r"^((?:DOCKER|MOORAGE|SSH)_[A-Z_]+): ")
 REGISTRY = HOME / "protocol" / "codes.py"
 # Who stands at the front door may print; the rooms below say things by codes.
 MAY_PRINT = ("moorage",)
@@ -79,7 +80,7 @@ def test_no_bare_except_and_no_print(path: Path) -> None:
 
 
 def uses_of_codes() -> Iterator[tuple[str, str]]:
-    """Each (place, name) where a code is taken: `codes.NAME`, or `from protocol.codes import NAME`."""
+    """Each (place, name) where a code is taken: `codes.NAME`, its import, or a sentence that begins with it."""
     for path in SOURCES:
         if path == REGISTRY:
             continue
@@ -88,6 +89,8 @@ def uses_of_codes() -> Iterator[tuple[str, str]]:
                 yield f"{name_of(path)}:{node.lineno}", node.attr
             elif isinstance(node, ast.ImportFrom) and node.module == "protocol.codes":
                 yield from ((f"{name_of(path)}:{node.lineno}", alias.name) for alias in node.names)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from ((f"{name_of(path)}:{node.lineno}", name) for name in SPOKEN.findall(node.value))
 
 
 USES = list(uses_of_codes())

@@ -8,6 +8,7 @@ from moorage.commands.problem import Problem, sentences
 from moorage.config import Unreadable, load
 from moorage.daemon import CannotServe, run_serve
 from moorage.debian import Missing
+from protocol import codes
 from protocol.settings_problem import SettingsError
 from protocol.settings_read import Reading
 
@@ -22,7 +23,7 @@ def read_config(path: Path) -> Reading:
         raise Problem(f"the configuration cannot be read: {error}", 2) from error
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
-        raise Problem(f"MOORAGE_CONFIG_INVALID: {path} cannot be used:{lines}") from error
+        raise Problem(f"{codes.DOCKER_CONFIG_ERROR.name}: {path} cannot be used:{lines}") from error
 
 
 def serve_until_stopped(reading: Reading, record: str | None, on_ready: Callable[[list[tuple[str, int]]], None]) -> int:

@@ -16,7 +16,7 @@ def command(folder: Path | None) -> None:
     """Show one login from start to end.
 
     Serve, log in, run a command, tell and replay what was recorded, draw its path, stop.
-        Each command is printed before it runs. Needs an engine and OpenSSH's ssh; as root on Debian or Ubuntu what is
+    Each command is printed before it runs. Needs an engine and OpenSSH's ssh; as root on Debian or Ubuntu what is
     missing is installed.
     """
     from moorage.commands.daemon import FAILURES

@@ -58,7 +58,7 @@ def test_a_bad_configuration_names_every_problem(tmp_path: Path) -> None:
     done = moorage("serve", "--config", str(path))
     assert done.exit_code == 1
     first, *rest = done.stderr.splitlines()
-    assert first == f"moorage: MOORAGE_CONFIG_INVALID: {path} cannot be used:"
+    assert first == f"moorage: DOCKER_CONFIG_ERROR: {path} cannot be used:"
     assert any("ssh.lisen" in line for line in rest) and any("backend" in line for line in rest)
 
 
