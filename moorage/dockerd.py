@@ -5,11 +5,13 @@ start for it (the tests and CI use that).
 """
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from actors.engine.find import find_engine
 from actors.ports import EngineFault
@@ -18,6 +20,7 @@ from moorage.debian import SYSTEM_PATH, SYSTEMD, Missing, bring, program, say_no
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
 LOOK_SECONDS = 0.1
+ANSWER_SECONDS_MAX = 2.0
 Say = Callable[[str], None]
 Dockerd = subprocess.Popen[bytes]
 
@@ -85,15 +88,29 @@ def _by_ourselves(folder: Path, say: Say) -> Dockerd:
 def _wait_until_it_answers(gave_up: Callable[[], str | None], hint: str) -> None:
     end_at = time.monotonic() + START_SECONDS_MAX
     while True:
-        try:
-            find_engine()
+        if not (silent := _why_silent()):
             return
-        except EngineFault as fault:
-            if why := gave_up():
-                raise Missing(f"Docker cannot run here: {why}") from None
-            if time.monotonic() > end_at:
-                raise Missing(f"Docker does not answer after {START_SECONDS_MAX:.0f} s ({fault.why}); {hint}") from None
+        if why := gave_up():
+            raise Missing(f"Docker cannot run here: {why}")
+        if time.monotonic() > end_at:
+            raise Missing(f"Docker does not answer after {START_SECONDS_MAX:.0f} s ({silent}); {hint}")
         time.sleep(LOOK_SECONDS)
+
+
+def _why_silent() -> str:
+    """Empty once a request is answered: dockerd takes connections long before it knows whether it can run."""
+    try:
+        path = urlsplit(find_engine()).path
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plug:
+            plug.settimeout(ANSWER_SECONDS_MAX)
+            plug.connect(path)
+            plug.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+            head = plug.recv(64)
+    except EngineFault as fault:
+        return fault.why
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    return "" if b" 200 " in head else f"{path} says {head.decode(errors='replace').splitlines()[:1]}"
 
 
 def _last_line(text: str) -> str:

@@ -13,6 +13,18 @@ from moorage.debian import Missing, Need, bring
 
 SCRIPT = Path(debian.__file__)
 NOBODY = 65534
+# An engine that drops its first caller, as one that is not ready, and answers the second.
+ENGINE = """
+import pathlib, socket
+server = socket.socket(socket.AF_UNIX)
+server.bind({path!r})
+server.listen()
+server.accept()[0].close()
+caller, _ = server.accept()
+pathlib.Path({path!r} + ".answered").touch()
+caller.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nOK")
+server.accept()
+"""
 
 
 def quiet(text: str) -> None:
@@ -112,16 +124,19 @@ def test_a_dockerd_that_never_answers_is_ended(
 def test_a_dockerd_that_answers_is_handed_over(
     own_dockerd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sign = tmp_path / "answers"
-    write_program(own_dockerd, f"touch {sign}; exec sleep 60")
+    """It listens at once and answers later, as the real one does: taking a connection proves nothing."""
+    path = tmp_path / "docker.sock"
+    write_program(own_dockerd, f"exec {sys.executable} {tmp_path}/engine.py")
+    (tmp_path / "engine.py").write_text(ENGINE.format(path=str(path)))
 
     def find(host: str = "") -> str:
-        return str(sign) if sign.exists() else no_engine()
+        return f"unix://{path}" if path.exists() else no_engine()
 
     monkeypatch.setattr(dockerd, "find_engine", find)
     process = dockerd.bring_engine(tmp_path / "var", say=lambda text: None)
     assert process is not None
     assert process.poll() is None
+    assert (tmp_path / "docker.sock.answered").exists()
     assert os.getsid(process.pid) == process.pid, "Ctrl-C of our terminal is not meant for it"
     dockerd.end(process)
     assert process.poll() is not None
