@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import msgspec
-from anyio.abc import SocketStream
+from anyio.abc import SocketStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 QUESTION_BYTES_MAX = 256
@@ -20,9 +20,12 @@ ANSWER_S = 5.0
 Answers = dict[str, Callable[[], Any]]
 
 
-async def serve_control(path: Path, answers: Answers) -> None:
+async def serve_control(
+    path: Path, answers: Answers, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     """Answer questions at `path` until cancelled; the socket goes with us. Raises OSError if it cannot be made."""
     listener = await anyio.create_unix_listener(path, mode=0o600)
+    task_status.started()
 
     async def answer(stream: SocketStream) -> None:
         async with stream:

@@ -5,7 +5,7 @@
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,6 +38,9 @@ from protocol.settings import Settings
 from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
+
+
+def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
 
 
 class CannotServe(Exception):
@@ -93,14 +96,35 @@ class Server:
 
 @asynccontextmanager
 async def serve(
-    settings: Settings, *, say: Say | None = None, engine: Engine | None = None, dice: Random | None = None
+    settings: Settings, *, say: Say = _say_nothing, engine: Engine | None = None, dice: Random | None = None
 ) -> AsyncIterator[Server]:
-    """Serve until the block is left; then shut down in order and leave nothing behind.
+    """Serve until the block is left; then shut down in order and leave nothing behind, cancelled or not.
 
     `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
-    settings name. Raises `CannotServe`.
+    settings name. Raises `CannotServe`; what the block raises comes out as it is.
     """
-    log: Say = say or _say_nothing
+    leaving = trio.Event()
+    try:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(_live, settings, say, engine, dice, leaving)
+            try:
+                yield server
+            finally:
+                leaving.set()
+    except BaseExceptionGroup as group:
+        raise _alone(group) from None
+
+
+async def _live(
+    settings: Settings,
+    log: Say,
+    engine: Engine | None,
+    dice: Random | None,
+    leaving: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Server],
+) -> None:
+    """The daemon's life in a task of its own, because it has to outlive a block that is cancelled."""
 
     def on_error(context: Mapping[str, Any]) -> None:
         """Before there is a harbour, an error of the loop belongs to no connection."""
@@ -111,41 +135,44 @@ async def serve(
             handle(context)
 
     handle: Callable[[Mapping[str, Any]], None] | None = None
-    async with open_loop(on_error), _engine(settings, engine) as found:
-        instance = _instance(settings)
-        recorder = _recorder(settings, log)
-        try:
-            async with trio.open_nursery() as nursery:
-                world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice)
-                harbour = Harbour(world)
-                handle = error_handler(harbour)
-                log(codes.MOORAGE_ENGINE_FOUND, {"api": "{}.{}".format(*found.api), "url": getattr(found, "url", "")})
-                listener = await _listener(harbour, settings)
-
-                def stop() -> None:
-                    harbour.draining = True
-                    listener.stop_accepting()
-
-                actor = ServerActor(world, recorder.share(), {}, stop)
-                nursery.start_soon(Sweeper(harbour, instance).run)
-                listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
-                shutdown = settings.shutdown
-                actor.post(
-                    Listening(listen=listen, seconds={"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S})
-                )
-                server = Server(actor, harbour, listener)
-                nursery.start_soon(server.run)
-                nursery.start_soon(_control, instance.control, server, log)
-                try:
-                    yield server
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await server.stop()
+    with trio.CancelScope(shield=True):
+        async with open_loop(on_error), _engine(settings, engine) as found, _instance(settings) as instance:
+            with closing(_recorder(settings, log)) as recorder:
+                async with trio.open_nursery() as nursery:
+                    world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice)
+                    harbour = Harbour(world)
+                    handle = error_handler(harbour)
+                    api = "{}.{}".format(*found.api)
+                    log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
+                    listener = await _listener(harbour, settings)
+                    server = _server(settings, harbour, listener)
+                    nursery.start_soon(Sweeper(harbour, instance).run)
+                    nursery.start_soon(server.run)
+                    nursery.start_soon(_control, instance.control, server, log)
+                    task_status.started(server)
+                    await leaving.wait()
+                    await server.stop()
                     listener.close()
                     nursery.cancel_scope.cancel()
-        finally:
-            recorder.close()
-            instance.close()
+
+
+def _server(settings: Settings, harbour: Harbour, listener: Listener) -> Server:
+    def stop() -> None:
+        harbour.draining = True
+        listener.stop_accepting()
+
+    actor = ServerActor(harbour.world, harbour.world.recorder.share(), {}, stop)
+    listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
+    seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
+    actor.post(Listening(listen=listen, seconds=seconds))
+    return Server(actor, harbour, listener)
+
+
+def _alone(error: BaseException) -> BaseException:
+    """Trio wraps what ends a nursery in a group; one error alone is taken out of all of them."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 @asynccontextmanager
@@ -167,11 +194,14 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
             await opened.__aexit__(None, None, None)
 
 
-def _instance(settings: Settings) -> Instance:
+@asynccontextmanager
+async def _instance(settings: Settings) -> AsyncIterator[Instance]:
     try:
-        return Instance(Path(settings.state))
+        instance = Instance(Path(settings.state))
     except OSError as error:
         raise CannotServe(f"cannot keep state in {settings.state}: {error.strerror} (see `state`)") from error
+    with closing(instance):
+        yield instance
 
 
 async def _control(path: Path, server: Server, log: Say) -> None:
@@ -245,6 +275,3 @@ async def _heed_signals(server: Server, log: Log) -> None:
                 log.reopen()
             else:
                 server.shutdown(signal.Signals(number).name)
-
-
-def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...

@@ -11,9 +11,7 @@ from actors.control import QUESTION_BYTES_MAX, Answers, ask, serve_control
 
 
 async def _served(nursery: trio.Nursery, path: Path, answers: Answers) -> None:
-    nursery.start_soon(serve_control, path, answers)
-    while not path.exists():
-        await trio.sleep(0.001)
+    await nursery.start(serve_control, path, answers)
 
 
 @pytest.mark.trio
@@ -21,8 +19,8 @@ async def test_a_question_is_answered_and_the_socket_is_private(tmp_path: Path) 
     path = tmp_path / "c.sock"
     async with trio.open_nursery() as nursery:
         await _served(nursery, path, {"status": lambda: {"state": "SERVING", "actors": [1, 2]}})
-        assert await ask(path, "status") == {"state": "SERVING", "actors": [1, 2]}
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert await ask(path, "status") == {"state": "SERVING", "actors": [1, 2]}
         assert await ask(path, "weather") == {"error": "unknown question"}
         nursery.cancel_scope.cancel()
     assert not path.exists()

@@ -3,16 +3,20 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
 import trio
 
-from actors.bridge import aio
+from actors.bridge import aio, open_loop
 from moorage.daemon import serve
 from moorage.status import status_command
 from moorage.testing import FakeEngine
+from protocol import codes
+from protocol.codes import Code
 from protocol.settings import GUEST_IMAGE, Auth, Docker, Execution, Settings, Ssh, User
+
 
 def _settings(tmp_path: Path) -> Settings:
     host, user = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
@@ -29,16 +33,25 @@ def _settings(tmp_path: Path) -> Settings:
 
 @pytest.mark.trio
 async def test_it_shows_who_is_where(tmp_path: Path) -> None:
-    async with FakeEngine.open() as engine:
-        async with serve(_settings(tmp_path), engine=engine) as server:
-            client = await aio(_connect, server.port, str(tmp_path / "user"))
-            while "RUNNING" not in (shown := await _status(tmp_path, "text")):
-                await trio.sleep(0.01)
-            assert "SERVING on 127.0.0.1:" in shown and "1 connections" in shown
-            assert [word for word in ("connection", "container", "demo") if word not in shown] == []
-            (answer,) = json.loads(await _status(tmp_path, "json"))
-            assert {actor["machine"] for actor in answer["actors"]} == {"connection", "container"}
-            client.abort()
+    landed = trio.Event()
+
+    def say(code: Code, details: Any) -> None:
+        if code is codes.MOORAGE_CONTAINER_LANDED:
+            landed.set()
+
+    async with (
+        FakeEngine.open() as engine,
+        open_loop(lambda context: None),
+        serve(_settings(tmp_path), say=say, engine=engine) as server,
+    ):
+        client = await aio(_connect, server.port, str(tmp_path / "user"))
+        await landed.wait()
+        shown = await _status(tmp_path, "text")
+        assert "SERVING on 127.0.0.1:" in shown and "1 connections" in shown
+        assert [word for word in ("connection", "container", "RUNNING", "demo") if word not in shown] == []
+        (answer,) = json.loads(await _status(tmp_path, "json"))
+        assert {actor["machine"] for actor in answer["actors"]} == {"connection", "container"}
+        client.abort()
 
 
 def test_no_daemon_is_said_in_a_sentence(tmp_path: Path) -> None:

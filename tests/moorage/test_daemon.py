@@ -1,0 +1,89 @@
+"""The composition: how a block of `serve` begins and ends, in order or not."""
+
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+import trio
+from msgspec.structs import replace
+
+from moorage.daemon import CannotServe, serve
+from moorage.testing import FakeEngine
+from protocol.codes import Code
+from protocol.settings import Auth, Docker, DockerConnection, Settings, Ssh, User
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "host")
+    return Settings(
+        ssh=Ssh(listen="127.0.0.1:0", hostkeys=(str(tmp_path / "host"),)),
+        auth=Auth(users={"demo": User(password_hash="$6$x$x")}),
+        state=str(tmp_path / "var"),
+    )
+
+
+class Said(list[str]):
+    def __call__(self, code: Code, details: Any) -> None:
+        self.append(code.name)
+
+
+@pytest.mark.trio
+async def test_leaving_the_block_ends_in_order(settings: Settings) -> None:
+    said = Said()
+    async with FakeEngine.open() as engine, serve(settings, say=said, engine=engine) as server:
+        (await trio.open_tcp_stream("127.0.0.1", server.port)).socket.close()
+    assert [name for name in said if name.startswith("MOORAGE_")] == [
+        "MOORAGE_ENGINE_FOUND",
+        "MOORAGE_READY",
+        "MOORAGE_DRAINING",
+        "MOORAGE_STOPPED",
+    ]
+    with pytest.raises(OSError):
+        await trio.open_tcp_stream("127.0.0.1", server.port)
+    assert list((Path(settings.state) / "boots").iterdir()) == []
+
+
+@pytest.mark.trio
+async def test_a_cancelled_block_ends_in_order_too(settings: Settings) -> None:
+    said = Said()
+    with trio.move_on_after(0.2) as scope:
+        async with FakeEngine.open() as engine, serve(settings, say=said, engine=engine):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert said[-1] == "MOORAGE_STOPPED"
+
+
+@pytest.mark.trio
+async def test_what_the_block_raises_comes_out_as_it_is(settings: Settings) -> None:
+    async with FakeEngine.open() as engine:
+        with pytest.raises(KeyError, match="mine"):
+            async with serve(settings, engine=engine):
+                raise KeyError("mine")
+
+
+@pytest.mark.trio
+async def test_no_engine_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
+    nowhere = replace(settings, docker=Docker(connection=DockerConnection(host=f"unix://{tmp_path}/none.sock")))
+    with pytest.raises(CannotServe, match=r"MOORAGE_ENGINE_UNREACHABLE: .*none\.sock"):
+        async with serve(nowhere):
+            raise AssertionError("it must not serve")
+
+
+@pytest.mark.trio
+async def test_a_taken_port_is_one_sentence(settings: Settings) -> None:
+    async with FakeEngine.open() as engine, serve(settings, engine=engine) as server:
+        taken = replace(settings, ssh=replace(settings.ssh, listen=f"127.0.0.1:{server.port}"))
+        with pytest.raises(CannotServe, match=f"SSH_START_FAILED: cannot listen on 127.0.0.1:{server.port}"):
+            async with serve(taken, engine=engine):
+                raise AssertionError("it must not serve")
+
+
+@pytest.mark.trio
+async def test_a_state_folder_that_cannot_be_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with FakeEngine.open() as engine:
+        with pytest.raises(CannotServe, match="cannot keep state in"):
+            async with serve(replace(settings, state=f"{tmp_path}/file/x"), engine=engine):
+                raise AssertionError("it must not serve")
