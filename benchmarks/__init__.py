@@ -1,0 +1,1 @@
+"""Moorage measured beside OpenSSH's sshd and beside the engine itself. See README.md here."""
