@@ -1,7 +1,7 @@
 """An asyncssh client in a process of its own, told what to do in lines of JSON on stdin, answering on stdout.
 
 `login`: [seconds to first byte, to exit status] of a new connection, from TCP connected. `open`, `exec`, `close`: the
-same on a connection that is kept under a name. `hold`: `count` connections at once, each with a session if there is a
+same on a connection that is kept under a name. `hold`: `count` connections more, each with a session if there is a
 command.
 """
 
@@ -85,8 +85,8 @@ class Client:
         return [session.first - began, session.exit - began]
 
     async def hold(self, port: int, count: int, command: str) -> list[float]:
-        for number in range(count):
-            conn = self._kept[f"held {number}"] = await self._connect(port)
+        for _ in range(count):
+            conn = self._kept[f"held {len(self._kept)}"] = await self._connect(port)
             if command:
                 await (await self._begin(conn, command)).spoke.wait()
         return []
