@@ -63,6 +63,11 @@ def drain_is_wanted(cell: ConnectionCell, event: Event) -> bool:
     return cell.drain
 
 
+def drains_for_nobody(cell: ConnectionCell, event: Event) -> bool:
+    """No session is here, and a server that drains lets none be opened."""
+    return cell.drain and not cell.sessions
+
+
 # Makers
 
 
@@ -184,6 +189,7 @@ ROWS = (
     Row("CN0209", S.HANDSHAKING, TerminateWanted,     S.CLOSING,     close),
     Row("CN0210", S.HANDSHAKING, CloseWanted,         S.CLOSING,     close),
 
+    Row("CN0313", S.LANDING,     ContainerLanded,     S.CLOSING,     close,       drains_for_nobody),
     Row("CN0301", S.LANDING,     ContainerLanded,     S.DRAINING,    landed,      drain_is_wanted),
     Row("CN0302", S.LANDING,     ContainerLanded,     S.SERVING,     landed),
     Row("CN0303", S.LANDING,     ContainerFailed,     S.STRANDED,    failed,      None,               (REJECTED,)),
@@ -205,6 +211,7 @@ ROWS = (
     Row("CN0406", S.SERVING,     ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
     Row("CN0407", S.SERVING,     DrainWanted,         S.CLOSING,     close,       has_no_session),
     Row("CN0408", S.SERVING,     DrainWanted,         S.DRAINING),
+    Row("CN0411", S.SERVING,     TerminateWanted,     S.CLOSING,     close,       has_no_session,     (ENDING,)),
     Row("CN0409", S.SERVING,     TerminateWanted,     S.DRAINING,    terminate,   None,               (ENDING,)),
     Row("CN0410", S.SERVING,     CloseWanted,         S.CLOSING,     close),
 

@@ -5,9 +5,9 @@ is through REMOVING, which ends when the engine confirms that it is gone, and no
 """
 
 from fsm.kernel import Effects, Kind, Row
-from fsm.retry import BACKOFF, RetryCell, back_off, fault_is_permanent, may_try_again
+from fsm.retry import BACKOFF, RetryCell, back_off, may_try_again
 from protocol import codes
-from protocol.base import DeadlinePassed, Event, Fault, Tell
+from protocol.base import PERMANENT, DeadlinePassed, Event, Fault, Tell
 from protocol.codes import Code
 from protocol.connection import TerminateWanted
 from protocol.container import (
@@ -68,6 +68,11 @@ def mode_is_session(cell: ContainerCell, event: Event) -> bool:
 
 def nothing_is_left(cell: ContainerCell, event: WaitFailed) -> bool:
     return event.fault == "not_found"
+
+
+def nothing_was_made(cell: ContainerCell, event: CreateFailed) -> bool:
+    """Refused for good at the first try. After one whose answer was lost, the engine may have the container."""
+    return event.fault in PERMANENT and cell.tries == 0
 
 
 # Makers
@@ -212,7 +217,7 @@ ROWS = (
 
     Row("CT0301", S.CREATING,        ContainerCreated,  S.ATTACHING,       attach,                 mode_is_session,    (ATTACH,)),
     Row("CT0302", S.CREATING,        ContainerCreated,  S.STARTING,        start,                  None,               (BEGIN,)),
-    Row("CT0303", S.CREATING,        CreateFailed,      S.FAILED,          fail_create,            fault_is_permanent, (CREATE_FAILED,)),
+    Row("CT0303", S.CREATING,        CreateFailed,      S.FAILED,          fail_create,            nothing_was_made,   (CREATE_FAILED,)),
     Row("CT0304", S.CREATING,        CreateFailed,      S.CREATING_AGAIN,  back_off,               may_try_again,      (CREATE_FAILED.quiet(),)),
     Row("CT0305", S.CREATING,        CreateFailed,      S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO)),
     Row("CT0306", S.CREATING,        DeadlinePassed,    S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO), START),

@@ -21,10 +21,6 @@ def may_try_again(cell: RetryCell, fault: Fault) -> bool:
     return fault.fault != "internal" or cell.tries + 1 < INTERNAL_ATTEMPTS_MAX
 
 
-def fault_is_permanent(cell: RetryCell, fault: Fault) -> bool:
-    return fault.fault in PERMANENT
-
-
 def back_off(cell: RetryCell, fault: Fault) -> Effects:
     """From 100 ms, doubled, up to 5 s; the fault's dice takes up to half of it off, so that retries spread."""
     cell.tries += 1

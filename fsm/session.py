@@ -1,4 +1,4 @@
-"""One session channel, from its opening to its exit status: makers, guards and the cell. The rows are `session_rows`.
+"""One session channel, from its opening to its exit status: the makers. Rows: `session_rows`.
 
 In mode `connection` the program is an engine exec in the connection's container; in mode `session` it is the main
 program of a container of the session's own. What differs is guarded by `mode_is_session`; what is told to the user, and
@@ -6,7 +6,7 @@ in which order the channel ends, is the same.
 """
 
 from fsm.kernel import Effects
-from fsm.retry import RetryCell
+from fsm.session_cell import COMMAND, STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
 from protocol import codes
 from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
 from protocol.codes import Code
@@ -25,14 +25,12 @@ from protocol.session import (
     CreateExec,
     DropChannel,
     DropStream,
-    EnvOffered,
     ExecCreated,
     ExecInspected,
     InspectExec,
     OpenTerminal,
     OrderSignal,
     OutputEnded,
-    Program,
     ProgramWanted,
     PtyWanted,
     SendExit,
@@ -40,104 +38,8 @@ from protocol.session import (
     TellUser,
     WindowChanged,
 )
-from protocol.session import SessionState as S
-from protocol.settings import ExecutionMode
-from protocol.signal import SIGNAL_NUMBERS, SignalDelivered, SignalOrdered
+from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.terminal import SizeWanted, TerminalClosed, TerminalOpened
-
-COMMAND = "command_start"  # docker.timeouts.commandStart: exec create and attach
-EXIT = "exit_code"  # how long the engine may take to say how the program ended
-CLOSE = "close"  # from our close to the client's
-
-# What `docker run` answers when the engine could not run the program at all, and ssh(1) when the outcome is not known.
-STATUS_NOT_RUN = 125
-STATUS_LOST = 255
-STATUS_KILLED = 137
-
-
-class SessionCell(RetryCell):
-    """`target` is what runs: the exec's id, or in session mode the container's. `signals` were delivered to it."""
-
-    state: str = S.OPEN.name
-    session: str = ""
-    connection: str = ""
-    container: str = ""  # the actor of its own container, in session mode
-    image: str = ""
-    mode: ExecutionMode = "connection"
-    can_size_first: bool = False
-    program: Program = "shell"
-    pty: bool = False
-    size: Size | None = None
-    landed: str = ""  # the engine's id of the container to run in
-    failed: ContainerFailed | None = None
-    target: str = ""
-    terminal: str = ""
-    children: int = 0
-    signals: tuple[str, ...] = ()
-    exit: ContainerExited | None = None
-    output_ended: bool = False
-
-
-# Guards
-
-
-def mode_is_session(cell: SessionCell, event: Event) -> bool:
-    return cell.mode == "session"
-
-
-def is_taken(cell: SessionCell, event: EnvOffered) -> bool:
-    return event.taken
-
-
-def subsystem_is_unknown(cell: SessionCell, event: ProgramWanted) -> bool:
-    return not event.admitted and event.program == "subsystem"
-
-
-def program_is_refused(cell: SessionCell, event: ProgramWanted) -> bool:
-    return not event.admitted
-
-
-def container_has_failed(cell: SessionCell, event: Event) -> bool:
-    return cell.failed is not None
-
-
-def container_is_here(cell: SessionCell, event: Event) -> bool:
-    return cell.landed != ""
-
-
-def user_is_watching(cell: SessionCell, event: Event) -> bool:
-    return cell.pty
-
-
-def output_has_ended(cell: SessionCell, event: Event) -> bool:
-    return cell.output_ended
-
-
-def own_output_has_ended(cell: SessionCell, event: Event) -> bool:
-    return cell.mode == "session" and cell.output_ended
-
-
-def stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
-    return event.error != ""
-
-
-def own_stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
-    return cell.mode == "session" and event.error != ""
-
-
-def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
-    return event.status is not None
-
-
-def ended_by_our_signal(cell: SessionCell, event: Event) -> bool:
-    """Session mode only: an exec's status does not tell what killed it."""
-    exit_ = event if isinstance(event, ContainerExited) else cell.exit
-    return cell.mode == "session" and exit_ is not None and _signal(cell, exit_.status, exit_.oom) != ""
-
-
-def container_has_exited(cell: SessionCell, event: Event) -> bool:
-    return cell.exit is not None
-
 
 # Makers: what is noted
 
@@ -194,8 +96,7 @@ def note_signal(cell: SessionCell, event: SignalDelivered) -> Effects:
 
 def land_own(cell: SessionCell, event: ProgramWanted) -> Effects:
     cell.program = event.program
-    size = cell.size if cell.can_size_first else None
-    return (LandContainer(container=cell.container, image=cell.image, tty=cell.pty, size=size),)
+    return (LandContainer(container=cell.container, image=cell.image, tty=cell.pty, size=_first_size(cell)),)
 
 
 def wait_for_container(cell: SessionCell, event: ProgramWanted) -> Effects:
@@ -210,14 +111,18 @@ def create_exec(cell: SessionCell, event: Event) -> Effects:
         cell.landed = event.id
     if not isinstance(event, DeadlinePassed):
         cell.tries = 0
-    size = cell.size if cell.can_size_first else None
-    return (CreateExec(container=cell.landed, program=cell.program, tty=cell.pty, size=size),)
+    return (CreateExec(container=cell.landed, program=cell.program, tty=cell.pty, size=_first_size(cell)),)
 
 
 def attach_exec(cell: SessionCell, event: ExecCreated) -> Effects:
     cell.target, cell.tries = event.exec, 0
-    size = cell.size if cell.can_size_first else None
-    return (AttachExec(exec=cell.target, tty=cell.pty, size=size),)
+    return (AttachExec(exec=cell.target, tty=cell.pty, size=_first_size(cell)),)
+
+
+def _first_size(cell: SessionCell) -> Size | None:
+    """What the program starts with, where the engine takes one."""
+    cell.started_size = cell.size if cell.can_size_first else None
+    return cell.started_size
 
 
 def run_exec(cell: SessionCell, event: Event) -> Effects:
@@ -226,15 +131,17 @@ def run_exec(cell: SessionCell, event: Event) -> Effects:
 
 def run_own(cell: SessionCell, event: ContainerLanded) -> Effects:
     cell.landed = cell.target = event.id
-    return _open_terminal(cell, "container")
+    held, cell.held = cell.held, ()
+    orders = [order for name in held for order in signal(cell, SignalWanted(signal=name))]
+    return *_open_terminal(cell, "container"), *orders
 
 
 def _open_terminal(cell: SessionCell, target: str) -> Effects:
-    """The size goes along when the program did not start with it."""
+    """The size goes along when it is not the one that the program started with."""
     if not cell.pty:
         return ()
     cell.terminal = f"{cell.session}-tty"
-    size = None if cell.can_size_first else cell.size
+    size = cell.size if cell.size != cell.started_size else None
     opened = TerminalOpened(
         target="exec" if target == "exec" else "container",
         id=cell.target,
@@ -259,6 +166,13 @@ def signal(cell: SessionCell, event: SignalWanted) -> Effects:
         session=cell.session, id=cell.target, signal=event.signal, seconds={"signal": cell.seconds["signal"]}
     )
     return (OrderSignal(actor=f"{cell.session}-signal-{cell.children}", ordered=ordered),)
+
+
+def hold_signal(cell: SessionCell, event: SignalWanted) -> Effects:
+    """Its output may reach the client before the engine's word reaches us that it has started."""
+    if event.signal not in cell.held:
+        cell.held = (*cell.held, event.signal)
+    return ()
 
 
 def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
@@ -326,7 +240,7 @@ def finish_own(cell: SessionCell, event: Event) -> Effects:
     """Session mode, both known: the output is out and the container has ended."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
     assert exit_ is not None
-    name = _signal(cell, exit_.status, exit_.oom)
+    name = signal_of(cell, exit_.status, exit_.oom)
     message = "out of memory" if exit_.oom else ""
     return *_close_terminal(cell), SendExit(status=exit_.status, signal=name, message=message)
 
@@ -390,10 +304,3 @@ def _death(event: ContainerExited) -> ContainerFailed:
     oom = ", out of memory" if event.oom else ""
     why = codes.MOORAGE_CONTAINER_DIED.user.format(status=event.status, oom=oom)
     return ContainerFailed(code=codes.MOORAGE_CONTAINER_DIED.name, why=why)
-
-
-def _signal(cell: SessionCell, status: int, oom: bool) -> str:
-    """The signal it ended by, if we can know: one that we delivered, or the kernel's when memory ran out."""
-    if oom and status == STATUS_KILLED:
-        return "KILL"
-    return next((name for name in reversed(cell.signals) if status == 128 + SIGNAL_NUMBERS[name]), "")

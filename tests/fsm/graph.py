@@ -77,9 +77,9 @@ def ids(kind: Kind) -> Iterator[str]:
     for number, of_state in rows.items():
         if sorted(of_state) != list(range(1, len(of_state) + 1)):
             yield f"{letters}{number}: rows are numbered {of_state}"
-    order = [row.id for row in kind.rows]
+    order = [row.id[:4] for row in kind.rows]
     if order != sorted(order):
-        yield f"{kind.name}: rows are not in the order of their ids"
+        yield f"{kind.name}: rows are not grouped by state"
 
 
 def _retired(kind: Kind) -> list[str]:

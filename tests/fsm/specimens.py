@@ -76,6 +76,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "no session": {"sessions": ()},
             "two sessions": {"sessions": ("ss", "s2")},
             "draining": {"drain": True},
+            "draining, no session": {"drain": True, "sessions": ()},
             "landed": {"landed": LANDED},
             "failed": {"failed": FAILED},
         },

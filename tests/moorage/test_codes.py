@@ -41,7 +41,7 @@ def test_one_code() -> None:
     assert code == 0
     assert text.startswith("DOCKER_CONTAINER_CREATE_FAILED  error\n    the container could not be created\n")
     assert "    the user reads: the container could not be created: {why}\n" in text
-    assert "    - container CT0303 CREATING CreateFailed [fault_is_permanent]\n" in text
+    assert "    - container CT0303 CREATING CreateFailed [nothing_was_made]\n" in text
     assert "    - container CT0304 CREATING CreateFailed [may_try_again] (at debug)\n" in text
 
 

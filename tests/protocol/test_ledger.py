@@ -15,8 +15,10 @@ LINES = tuple(
 GOLDEN = (
     b'{"line":"header","format":1,"moorage":"1","fingerprint":{"door":"ab"},"settings":{"ssh":{}},"started":"now",'
     b'"connection":"c"}\n'
-    b'{"line":"step","seq":1,"clock":0.125,"actor":"a","machine":"door","event":{"event":"x"},"answer":{"type":"stale"}}\n'
-    b'{"line":"end","count":1,"why":"done","sha256":"fa51081b297874203573a340b2ecdbb9d200435de410607d7a8de5e50839a8f0"}\n'
+    b'{"line":"step","seq":1,"clock":0.125,"actor":"a","machine":"door",'
+    b'"event":{"event":"x"},"answer":{"type":"stale"}}\n'
+    b'{"line":"end","count":1,"why":"done",'
+    b'"sha256":"fa51081b297874203573a340b2ecdbb9d200435de410607d7a8de5e50839a8f0"}\n'
 )
 
 

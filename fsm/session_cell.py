@@ -1,0 +1,108 @@
+"""What a session remembers, and the questions its rows ask of that. Rows: `session_rows`, makers: `session`."""
+
+from fsm.retry import RetryCell
+from protocol.base import Event, Size
+from protocol.container import ContainerExited, ContainerFailed
+from protocol.session import EnvOffered, ExecInspected, OutputEnded, Program, ProgramWanted
+from protocol.session import SessionState as S
+from protocol.settings import ExecutionMode
+from protocol.signal import SIGNAL_NUMBERS
+
+COMMAND = "command_start"  # docker.timeouts.commandStart: exec create and attach
+EXIT = "exit_code"  # how long the engine may take to say how the program ended
+CLOSE = "close"  # from our close to the client's
+
+# What `docker run` answers when the engine could not run the program at all, and ssh(1) when the outcome is not known.
+STATUS_NOT_RUN = 125
+STATUS_LOST = 255
+STATUS_KILLED = 137
+
+
+class SessionCell(RetryCell):
+    """`target` is what runs: the exec's id, or in session mode the container's. `signals` were delivered to it."""
+
+    state: str = S.OPEN.name
+    session: str = ""
+    connection: str = ""
+    container: str = ""  # the actor of its own container, in session mode
+    image: str = ""
+    mode: ExecutionMode = "connection"
+    can_size_first: bool = False
+    program: Program = "shell"
+    pty: bool = False
+    size: Size | None = None
+    started_size: Size | None = None  # what the program was started with
+    landed: str = ""  # the engine's id of the container to run in
+    failed: ContainerFailed | None = None
+    target: str = ""
+    terminal: str = ""
+    children: int = 0
+    held: tuple[str, ...] = ()  # signals that came before we heard of its start
+    signals: tuple[str, ...] = ()
+    exit: ContainerExited | None = None
+    output_ended: bool = False
+
+
+def mode_is_session(cell: SessionCell, event: Event) -> bool:
+    return cell.mode == "session"
+
+
+def is_taken(cell: SessionCell, event: EnvOffered) -> bool:
+    return event.taken
+
+
+def subsystem_is_unknown(cell: SessionCell, event: ProgramWanted) -> bool:
+    return not event.admitted and event.program == "subsystem"
+
+
+def program_is_refused(cell: SessionCell, event: ProgramWanted) -> bool:
+    return not event.admitted
+
+
+def container_has_failed(cell: SessionCell, event: Event) -> bool:
+    return cell.failed is not None
+
+
+def container_is_here(cell: SessionCell, event: Event) -> bool:
+    return cell.landed != ""
+
+
+def user_is_watching(cell: SessionCell, event: Event) -> bool:
+    return cell.pty
+
+
+def output_has_ended(cell: SessionCell, event: Event) -> bool:
+    return cell.output_ended
+
+
+def own_output_has_ended(cell: SessionCell, event: Event) -> bool:
+    return cell.mode == "session" and cell.output_ended
+
+
+def stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
+    return event.error != ""
+
+
+def own_stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
+    return cell.mode == "session" and event.error != ""
+
+
+def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
+    return event.status is not None
+
+
+def ended_by_our_signal(cell: SessionCell, event: Event) -> bool:
+    """Session mode only: an exec's status does not tell what killed it."""
+    exit_ = event if isinstance(event, ContainerExited) else cell.exit
+    return cell.mode == "session" and exit_ is not None and signal_of(cell, exit_.status, exit_.oom) != ""
+
+
+def container_has_exited(cell: SessionCell, event: Event) -> bool:
+    return cell.exit is not None
+
+
+def signal_of(cell: SessionCell, status: int, oom: bool) -> str:
+    """The signal it ended by, if we can know: one that we delivered, or the kernel's when memory ran out."""
+    if oom and status == STATUS_KILLED:
+        return "KILL"
+    return next((name for name in reversed(cell.signals) if status == 128 + SIGNAL_NUMBERS[name]), "")

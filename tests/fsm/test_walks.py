@@ -1,0 +1,48 @@
+"""Seeded walks through every machine: what must hold on the way and at the end, and every row is gone."""
+
+from collections import Counter
+
+import pytest
+
+from fsm.kernel import Moved
+from tests.fsm.walks import ImageWorld, ServerWorld, SignalWorld, TerminalWorld, World, Wrong, walk
+from tests.fsm.walks_connection import ConnectionWorld
+from tests.fsm.walks_container import ContainerWorld
+from tests.fsm.walks_session import SessionWorld
+
+WALKS = {
+    ServerWorld: 200,
+    ImageWorld: 600,
+    TerminalWorld: 1200,
+    SignalWorld: 300,
+    ContainerWorld: 10000,
+    ConnectionWorld: 3000,
+    SessionWorld: 5000,
+}
+
+
+@pytest.mark.parametrize("world", WALKS, ids=lambda world: world.kind.name)
+def test_walks_end_and_every_row_is_gone(world: type[World]) -> None:
+    rows: Counter[str] = Counter()
+    for seed in range(WALKS[world]):
+        rows.update(answer.row for _, answer in walk(world, seed).trace if isinstance(answer, Moved))
+    assert set(world.kind.row) - set(rows) == set()
+
+
+@pytest.mark.parametrize("world", WALKS, ids=lambda world: world.kind.name)
+def test_same_seed_same_walk(world: type[World]) -> None:
+    for seed in range(10):
+        assert walk(world, seed).trace == walk(world, seed).trace
+
+
+def test_another_seed_is_another_walk() -> None:
+    assert len({str(walk(ContainerWorld, seed).trace) for seed in range(50)}) > 25
+
+
+def test_what_is_wrong_names_its_seed() -> None:
+    class Gloomy(SignalWorld):
+        def at_end(self) -> None:
+            self.expect(False, "it rains")
+
+    with pytest.raises(Wrong, match=r"Gloomy seed 3: it rains\n  SignalOrdered"):
+        walk(Gloomy, 3)

@@ -1,0 +1,199 @@
+"""The container machine among an engine, an image, an owner and the clock."""
+
+from collections import deque
+
+from fsm.container import CONTAINER
+from fsm.kernel import Kind
+from protocol.base import Effect, Event, Tell
+from protocol.connection import TerminateWanted
+from protocol.container import (
+    AttachContainer,
+    AttachFailed,
+    AwaitExit,
+    ContainerAttached,
+    ContainerCreated,
+    ContainerExited,
+    ContainerFailed,
+    ContainerKilled,
+    ContainerLanded,
+    ContainerProgressed,
+    ContainerRemoved,
+    ContainerStarted,
+    ContainerWanted,
+    CreateContainer,
+    CreateFailed,
+    KillContainer,
+    KillFailed,
+    LeaveImage,
+    OrphanFound,
+    RemoveContainer,
+    RemoveFailed,
+    StartContainer,
+    StartFailed,
+    StopWanted,
+    WaitFailed,
+    WantImage,
+)
+from protocol.image import ImageFailed, ImageReady, PullProgressed
+from tests.fsm.walks import Choice, World, Wrong
+
+SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0}
+
+
+class ContainerWorld(World):
+    """`exists` and `runs` are the engine's truth, whatever the machine was told."""
+
+    kind = CONTAINER
+
+    def __init__(self, kind: Kind, seed: int) -> None:
+        super().__init__(kind, seed)
+        self.exists = self.runs = self.attached = False
+        self.orders: deque[Effect] = deque()
+        self.waits = False  # AwaitExit is under way
+        self.resolves = False  # the image actor has us in its list
+        self.told: list[Event] = []
+        self.stops = 0
+        self.impatience = self.dice.choice((0.0, 0.02, 0.1))
+        self.mode = self.dice.choice(("connection", "session"))
+        self.orphan = seed % 8 == 0
+        if self.orphan:
+            self.exists = self.dice.random() < 0.9
+            self.take(OrphanFound(container="ct", name="ct", why="left", seconds={"container_remove": 60.0}))
+        else:
+            seconds = SECONDS | ({"command_start": 30.0} if self.mode == "session" else {})
+            self.take(
+                ContainerWanted(
+                    container="ct",
+                    owner="cn",
+                    image="busybox",
+                    platform="",
+                    policy="Always",
+                    mode=self.mode,  # type: ignore[arg-type]
+                    seconds=seconds,
+                )
+            )
+
+    def choices(self) -> list[Choice]:
+        found: list[Choice] = [(1.0, self._answer)] if self.orders else []
+        if self.resolves:
+            found += [(0.5, lambda: PullProgressed(line="1 of 2 MB")), (0.5, self._image)]
+        if self.waits and not (self.exists and self.runs):
+            found.append((0.2, self._exited))
+        if self.waits and not self.fair:
+            found.append((self.storm, self._unwatched))
+        if self.runs:
+            found.append((0.1, self._program_ends))
+        owner_is_tired = 1.0 if self.fair and self.stops == 0 else self.impatience
+        if not self.orphan and owner_is_tired:
+            found += [(owner_is_tired, self._stop), (self.impatience, self._terminate)]
+        return found
+
+    def _answer(self) -> Event:
+        effect = self.orders.popleft()
+        well = self.ok()
+        match effect:
+            case CreateContainer():
+                if well:
+                    self.exists = True
+                    return ContainerCreated(id="c0")
+                # A permanent answer is the engine's own, so nothing was made now; of the others the answer may be lost.
+                fault = self.fault(CreateFailed)
+                self.exists = self.exists or (fault.fault in ("unavailable", "timeout") and self.dice.random() < 0.5)
+                return fault
+            case AttachContainer(id="c0"):
+                self.attached = self.attached or well
+                return ContainerAttached() if well else self.fault(AttachFailed)
+            case StartContainer(id="c0"):
+                self.expect(self.attached or self.mode == "connection", "started before it is attached")
+                if well and self.exists:
+                    self.runs = True
+                    return ContainerStarted()
+                return self.fault(StartFailed)
+            case KillContainer(id="c0"):
+                if well:
+                    self.runs = self.runs and self.dice.random() < 0.5
+                    return ContainerKilled()
+                return self.fault(KillFailed)
+            case RemoveContainer():
+                if well:
+                    self.exists = self.runs = self.waits = False
+                    return ContainerRemoved()
+                return self.fault(RemoveFailed)
+        raise Wrong(f"an order to somebody else: {effect}")
+
+    def _image(self) -> Event:
+        self.resolves = False
+        return ImageReady() if self.ok() or self.ok() else ImageFailed(code="DOCKER_IMAGE_PULL_FAILED", why="no")
+
+    def _exited(self) -> Event:
+        self.waits = False
+        if not self.exists and self.dice.random() < 0.5:
+            return WaitFailed(fault="not_found", why="no such container", dice=0.5)
+        return ContainerExited(status=self.dice.choice((0, 1, 137, 143)))
+
+    def _unwatched(self) -> Event:
+        self.waits = False
+        return self.fault(WaitFailed, permanent=False)
+
+    def _program_ends(self) -> Event:
+        """It ends, or somebody removes it behind our back; we hear of it by what waits."""
+        self.runs = False
+        self.exists = self.exists and self.dice.random() < 0.7
+        if self.waits:
+            return self._exited()
+        return PullProgressed(line="late") if self.cell.state == "RESOLVING" else self._stop()
+
+    def _stop(self) -> Event:
+        self.stops += 1
+        return StopWanted(why="the owner is done")
+
+    def _terminate(self) -> Event:
+        self.stops += 1
+        return TerminateWanted(why="shutting down")
+
+    def asked(self, effect: Effect) -> None:
+        match effect:
+            case Tell(to="cn", event=event):
+                self._tell(event)
+            case WantImage(reference="busybox"):
+                self.resolves = True
+            case LeaveImage():
+                self.expect(self.resolves, "leaves an image that it has")
+                self.resolves = False
+            case AwaitExit(id="c0"):
+                self.expect(not self.waits, "waits twice")
+                self.waits = True
+            case CreateContainer() | AttachContainer() | StartContainer() | KillContainer() | RemoveContainer():
+                self.orders.append(effect)
+            case _:
+                raise Wrong(f"nobody knows {effect}")
+
+    def _tell(self, event: Event) -> None:
+        self.expect(not self.orphan, "an orphan has no owner")
+        before = [type(old) for old in self.told if not isinstance(old, ContainerProgressed)]
+        match event:
+            case ContainerProgressed():
+                self.expect(before == [], "progress after the end of it")
+            case ContainerLanded(container="ct", id="c0"):
+                self.expect(before == [], f"landed after {before}")
+            case ContainerFailed():
+                self.expect(before == [], f"failed after {before}")
+            case ContainerExited():
+                self.expect(before == [ContainerLanded], f"exited after {before}")
+            case _:
+                raise Wrong(f"the owner does not know {event}")
+        self.told.append(event)
+
+    def always(self) -> None:
+        if self.cell.state in self.table.final:
+            self.expect(not self.exists, f"alive in {self.cell.state}")
+        if self.cell.state == "RUNNING":
+            self.expect(any(isinstance(event, ContainerLanded) for event in self.told), "runs, and nobody knows")
+            self.expect(self.waits, "runs unwatched")
+
+    def at_end(self) -> None:
+        self.expect(not self.resolves, "the image actor still has us in its list")
+        self.expect(not self.orders, "orders are left")
+        if not self.orphan and self.stops == 0:
+            ends = [event for event in self.told if isinstance(event, ContainerFailed | ContainerExited)]
+            self.expect(len(ends) == 1, "the owner is not told that it is over")
