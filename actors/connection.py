@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
-from actors.ports import ConnectionShore
+from actors.ports import Transport
 from fsm.connection import CONNECTION, ConnectionCell
 from protocol.base import Effect, Event
 from protocol.connection import AbortConnection, Authenticated, CloseConnection, LandContainer
 
 if TYPE_CHECKING:
-    from actors.harbour import Harbour
     from actors.recorder import Recording
+    from actors.supervisor import Supervisor
 
 
 class ConnectionActor(Actor):
@@ -22,17 +22,17 @@ class ConnectionActor(Actor):
 
     def __init__(
         self,
-        harbour: "Harbour",
+        supervisor: "Supervisor",
         id: str,
         ledger: "Recording",
         about: dict[str, Any],
-        shore: ConnectionShore,
+        transport: Transport,
         connection: str,
     ) -> None:
-        super().__init__(harbour.world, id, ledger, about)
-        self.shore, self.connection = shore, connection
+        super().__init__(supervisor.world, id, ledger, about)
+        self.transport, self.connection = transport, connection
         self.opened = 0
-        self._harbour = harbour
+        self._supervisor = supervisor
 
     def post(self, event: Event) -> None:
         """From the login on, every log line of this connection names its user."""
@@ -43,10 +43,10 @@ class ConnectionActor(Actor):
     def perform(self, effect: Effect) -> None:
         match effect:
             case LandContainer():
-                self._harbour.land_idle(self, effect)
+                self._supervisor.land_idle(self, effect)
             case CloseConnection(why=why):
-                self.shore.close(why)
+                self.transport.close(why)
             case AbortConnection():
-                self.shore.abort()
+                self.transport.abort()
             case _:
                 super().perform(effect)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class ContainerActor(Actor):
     """It lives until the engine confirms that its container is gone, whatever became of its owner.
 
-    `pump` is the owner's in session mode; `want_image` and `leave_image` are the harbour's, which knows the images.
+    `pump` is the owner's in session mode; `want_image` and `leave_image` are the supervisor's, which knows the images.
     """
 
     kind = CONTAINER

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ImageActor(Actor):
-    """Shared between connections; the harbour finds it by reference and platform."""
+    """Shared between connections; the supervisor finds it by reference and platform."""
 
     kind = IMAGE
     queued = frozenset({InspectImage})

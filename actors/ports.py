@@ -1,4 +1,4 @@
-"""The two shores an actor deals with, as typed verbs: the engine, and a session's channel.
+"""The two sides an actor deals with, as typed verbs: the engine, and a session's channel.
 
 `actors/engine` and `moorage.testing` implement `Engine`; `actors/ssh` implements `Channel`. They never meet except
 through protocol messages and `pump.py`. No library's name appears here.
@@ -68,7 +68,7 @@ class Exit(Struct, frozen=True, kw_only=True):
     oom: bool = False
 
 
-class Stranger(Struct, frozen=True, kw_only=True):
+class FoundContainer(Struct, frozen=True, kw_only=True):
     """A container that carries our instance label, as `list_containers` finds it."""
 
     id: str
@@ -160,7 +160,7 @@ class Engine(Protocol):
     async def remove_container(self, name: str, token: str) -> None:
         """Kill and remove by name, only if its token is ours. Gone already is done; being removed is `conflict`."""
 
-    async def list_containers(self, labels: Mapping[str, str]) -> list[Stranger]:
+    async def list_containers(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         """Running or not, those that carry all these labels."""
 
     async def create_exec(self, order: ExecOrder) -> str:
@@ -202,7 +202,7 @@ class SessionPort(Mailbox, Protocol):
     pump: "Pump"
 
 
-class ConnectionShore(Protocol):
+class Transport(Protocol):
     """An SSH connection, as its actor sees it."""
 
     def close(self, why: str) -> None:
@@ -212,12 +212,12 @@ class ConnectionShore(Protocol):
         """Close the socket without a word."""
 
 
-class Harbour(Protocol):
+class Supervisor(Protocol):
     """Where the SSH side brings what arrives. The server actor is one."""
 
     settings: Settings
 
-    def connection_made(self, shore: ConnectionShore, remote: str) -> Mailbox:
+    def connection_made(self, transport: Transport, remote: str) -> Mailbox:
         """A connection was accepted: its new actor (which has its `ConnectionOpened` already)."""
 
     def session_opened(self, connection: Mailbox, channel: Channel) -> SessionPort:

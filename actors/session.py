@@ -6,7 +6,7 @@ from actors.actor import Actor
 from actors.orders import program_argv, program_env
 from actors.ports import Channel, ExecOrder, Vault
 from actors.pump import Pump
-from fsm.session import SessionCell
+from fsm.session_cell import SessionCell
 from fsm.session_rows import SESSION
 from protocol.base import Effect, Event
 from protocol.connection import LandContainer
@@ -27,8 +27,8 @@ from protocol.session import (
 )
 
 if TYPE_CHECKING:
-    from actors.harbour import Harbour
     from actors.recorder import Ledger
+    from actors.supervisor import Supervisor
 
 
 class SessionActor(Actor):
@@ -39,12 +39,14 @@ class SessionActor(Actor):
     outcomes = OUTCOMES
     cell: SessionCell
 
-    def __init__(self, harbour: "Harbour", id: str, ledger: "Ledger", about: dict[str, Any], channel: Channel) -> None:
-        super().__init__(harbour.world, id, ledger, about)
+    def __init__(
+        self, supervisor: "Supervisor", id: str, ledger: "Ledger", about: dict[str, Any], channel: Channel
+    ) -> None:
+        super().__init__(supervisor.world, id, ledger, about)
         self.vault = Vault()
         self.channel = channel
         self.pump = Pump(channel, self.post)
-        self._harbour = harbour
+        self._supervisor = supervisor
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -58,11 +60,11 @@ class SessionActor(Actor):
             case DropStream():
                 self.pump.drop()
             case LandContainer():
-                self._harbour.land_program(self, effect)
+                self._supervisor.land_program(self, effect)
             case OpenTerminal():
-                self._harbour.open_terminal(self, effect)
+                self._supervisor.open_terminal(self, effect)
             case OrderSignal():
-                self._harbour.order_signal(self, effect)
+                self._supervisor.order_signal(self, effect)
             case _:
                 super().perform(effect)
 

@@ -11,7 +11,7 @@ from actors.container import ContainerActor
 from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
 from actors.orders import idle_container, program_argv, program_container, program_env
-from actors.ports import Channel, ConnectionShore, ContainerOrder, Mailbox, Stranger
+from actors.ports import Channel, ContainerOrder, FoundContainer, Mailbox, Transport
 from actors.recorder import SharedLog
 from actors.session import SessionActor
 from actors.signal import SignalActor
@@ -31,8 +31,8 @@ EXIT_CODE_S = 60.0
 TOLD_AGAIN_S = 10.0
 
 
-class Harbour:
-    """Implements `ports.Harbour` for the SSH side. `draining` is set when the server stops accepting."""
+class Supervisor:
+    """Implements `ports.Supervisor` for the SSH side. `draining` is set when the server stops accepting."""
 
     def __init__(self, world: World) -> None:
         self.world, self.settings = world, world.settings
@@ -43,14 +43,14 @@ class Harbour:
         self._turned_away, self._turned_away_told = 0, -inf
         world.on_crash = self._clean_up
 
-    # From the SSH side (ports.Harbour)
+    # From the SSH side (ports.Supervisor)
 
-    def connection_made(self, shore: ConnectionShore, remote: str) -> ConnectionActor:
+    def connection_made(self, transport: Transport, remote: str) -> ConnectionActor:
         """A connection was accepted: its new actor, which has its first event already."""
         connection = self.world.fresh_id()
         recording = self.world.recorder.open(connection)
         about = {"connectionId": connection, "remoteAddr": remote}
-        actor = ConnectionActor(self, f"cn-{connection[:12]}", recording, about, shore, connection)
+        actor = ConnectionActor(self, f"cn-{connection[:12]}", recording, about, transport, connection)
         execution = self.settings.docker.execution
         opened = ConnectionOpened(
             connection=connection,
@@ -151,16 +151,16 @@ class Harbour:
         actors = self.world.actors.values()
         return any(isinstance(actor, ContainerActor) and actor.order.token == token for actor in actors)
 
-    def adopt_orphan(self, stranger: Stranger, token: str, why: str) -> None:
+    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> None:
         """Remove what a crash left, with all the patience of an ordinary removal."""
-        id = f"orphan-{stranger.name}"
+        id = f"orphan-{found.name}"
         if id in self.world.actors:
             return
-        about = {"connectionId": stranger.labels.get("containerssh_connection_id", ""), "containerId": stranger.id}
-        order = ContainerOrder(name=stranger.name, token=token, image="")
+        about = {"connectionId": found.labels.get("containerssh_connection_id", ""), "containerId": found.id}
+        order = ContainerOrder(name=found.name, token=token, image="")
         actor = ContainerActor(self.world, id, self.world.recorder.open(id), about, order)
         seconds = {"container_remove": self.settings.docker.timeouts.container_stop}
-        self.world.spawn(actor, OrphanFound(container=id, name=stranger.name, why=why, seconds=seconds))
+        self.world.spawn(actor, OrphanFound(container=id, name=found.name, why=why, seconds=seconds))
 
     # Within
 
@@ -228,7 +228,7 @@ class Harbour:
         """After a crash of ours: close the connection it belonged to, and remove its container in any case."""
         connection = next((a for a in self.world.actors.values() if self._is_of(a, actor)), None)
         if isinstance(actor, ConnectionActor):
-            actor.shore.abort()
+            actor.transport.abort()
             self.world.post(actor.cell.container, StopWanted(why="its connection crashed"))
         elif connection is not None:
             connection.post(ShimFailed(why=f"{actor.id} crashed"))
@@ -238,8 +238,8 @@ class Harbour:
             self.world.post(actor.cell.container, StopWanted(why="its session crashed"))
         if isinstance(actor, ContainerActor):
             labels = actor.order.labels
-            stranger = Stranger(id=actor.cell.id, name=actor.order.name, labels=labels)
-            self.adopt_orphan(stranger, actor.order.token, "its actor crashed")
+            found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
+            self.adopt_orphan(found, actor.order.token, "its actor crashed")
 
     def _is_of(self, candidate: Actor, actor: Actor) -> bool:
         same = candidate.about.get("connectionId") == actor.about.get("connectionId")

@@ -3,9 +3,9 @@
 import trio
 
 from actors.engine.orders import TOKEN_LABEL
-from actors.harbour import Harbour
 from actors.instance import Instance
-from actors.ports import EngineFault, Stranger
+from actors.ports import EngineFault, FoundContainer
+from actors.supervisor import Supervisor
 from protocol import codes
 
 PERIOD_S = 60.0
@@ -15,8 +15,8 @@ AGAIN_S = 1.0  # after a fault: the engine may be back any moment
 class Sweeper:
     """Never touches what is not ours: another instance's, or one whose boot's lock is held."""
 
-    def __init__(self, harbour: Harbour, instance: Instance) -> None:
-        self._harbour, self._instance = harbour, instance
+    def __init__(self, supervisor: Supervisor, instance: Instance) -> None:
+        self._supervisor, self._instance = supervisor, instance
 
     async def run(self) -> None:
         """For ever. Cancel it to end it."""
@@ -28,23 +28,23 @@ class Sweeper:
             except EngineFault as fault:
                 failures += 1
                 if failures == 1:
-                    self._harbour.world.say(codes.MOORAGE_SWEEP_FAILED, {"fault": fault.fault, "why": fault.why})
+                    self._supervisor.world.say(codes.MOORAGE_SWEEP_FAILED, {"fault": fault.fault, "why": fault.why})
             await trio.sleep(AGAIN_S if failures else PERIOD_S)
 
     async def sweep(self) -> int:
         """Look once; how many orphans were found. Raises `EngineFault`."""
-        world = self._harbour.world
+        world = self._supervisor.world
         found = await world.engine.list_containers({"moorage.instance": self._instance.id})
-        orphans = [stranger for stranger in found if self._is_orphan(stranger)]
-        for stranger in orphans:
-            why = f"left by boot {stranger.labels.get('moorage.boot', '?')}"
-            self._harbour.adopt_orphan(stranger, stranger.labels.get(TOKEN_LABEL, ""), why)
+        orphans = [container for container in found if self._is_orphan(container)]
+        for orphan in orphans:
+            why = f"left by boot {orphan.labels.get('moorage.boot', '?')}"
+            self._supervisor.adopt_orphan(orphan, orphan.labels.get(TOKEN_LABEL, ""), why)
         if not orphans:
             self._instance.forget_dead()
         return len(orphans)
 
-    def _is_orphan(self, stranger: Stranger) -> bool:
-        boot = stranger.labels.get("moorage.boot", "")
+    def _is_orphan(self, found: FoundContainer) -> bool:
+        boot = found.labels.get("moorage.boot", "")
         if boot == self._instance.boot:
-            return not self._harbour.is_owned(stranger.labels.get(TOKEN_LABEL, ""))
+            return not self._supervisor.is_owned(found.labels.get(TOKEN_LABEL, ""))
         return not self._instance.is_alive(boot)

@@ -18,12 +18,12 @@ from actors.bridge import aio, from_asyncio, open_loop
 from actors.control import serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
-from actors.harbour import Harbour
 from actors.instance import Instance
 from actors.ports import Engine, EngineFault
 from actors.recorder import Recorder
 from actors.server import ServerActor
 from actors.ssh.listener import Listener, error_handler, open_listener
+from actors.supervisor import Supervisor
 from actors.sweep import Sweeper
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
@@ -50,9 +50,9 @@ class CannotServe(Exception):
 class Server:
     """A running daemon. `addresses` are (host, port) pairs as bound."""
 
-    def __init__(self, actor: ServerActor, harbour: Harbour, listener: Listener) -> None:
+    def __init__(self, actor: ServerActor, supervisor: Supervisor, listener: Listener) -> None:
         self.addresses = listener.addresses
-        self.harbour = harbour
+        self.supervisor = supervisor
         self._actor, self._listener = actor, listener
         self._stopped = trio.Event()
 
@@ -83,7 +83,7 @@ class Server:
 
     def statistics(self) -> dict[str, Any]:
         """What `moorage status` shows: the daemon's state, its listener's counts, and every actor."""
-        world = self.harbour.world
+        world = self.supervisor.world
         return {
             "boot": world.boot,
             "state": self._actor.cell.state,
@@ -127,7 +127,7 @@ async def _live(
     """The daemon's life in a task of its own, because it has to outlive a block that is cancelled."""
 
     def on_error(context: Mapping[str, Any]) -> None:
-        """Before there is a harbour, an error of the loop belongs to no connection."""
+        """Before there is a supervisor, an error of the loop belongs to no connection."""
         error = context.get("exception") or context.get("message")
         if handle is None:
             log(codes.MOORAGE_SHIM_FAILED, {"error": str(error)})
@@ -140,13 +140,13 @@ async def _live(
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
                     world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice)
-                    harbour = Harbour(world)
-                    handle = error_handler(harbour)
+                    supervisor = Supervisor(world)
+                    handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
-                    listener = await _listener(harbour, settings)
-                    server = _server(settings, harbour, listener)
-                    nursery.start_soon(Sweeper(harbour, instance).run)
+                    listener = await _listener(supervisor, settings)
+                    server = _server(settings, supervisor, listener)
+                    nursery.start_soon(Sweeper(supervisor, instance).run)
                     nursery.start_soon(server.run)
                     nursery.start_soon(_control, instance.control, server, log)
                     task_status.started(server)
@@ -156,16 +156,16 @@ async def _live(
                     nursery.cancel_scope.cancel()
 
 
-def _server(settings: Settings, harbour: Harbour, listener: Listener) -> Server:
+def _server(settings: Settings, supervisor: Supervisor, listener: Listener) -> Server:
     def stop() -> None:
-        harbour.draining = True
+        supervisor.draining = True
         listener.stop_accepting()
 
-    actor = ServerActor(harbour.world, harbour.world.recorder.share(), {}, stop)
+    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop)
     listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
     seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
-    return Server(actor, harbour, listener)
+    return Server(actor, supervisor, listener)
 
 
 def _alone(error: BaseException) -> BaseException:
@@ -220,10 +220,10 @@ def _recorder(settings: Settings, log: Say) -> Recorder:
     return Recorder(directory, trio.current_time, header, lambda why: log(codes.MOORAGE_RECORD_FAILED, {"why": why}))
 
 
-async def _listener(harbour: Harbour, settings: Settings) -> Listener:
+async def _listener(supervisor: Supervisor, settings: Settings) -> Listener:
     check = from_asyncio(passwords.verify)
     try:
-        return await aio(open_listener, harbour, settings, check)
+        return await aio(open_listener, supervisor, settings, check)
     except OSError as error:
         why = f"cannot listen on {settings.ssh.listen}: {error.strerror or error}"
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {why}") from error

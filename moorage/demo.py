@@ -14,7 +14,7 @@ from pathlib import Path
 
 from moorage.debian import bring
 from moorage.dockerd import bring_engine, end
-from moorage.first_run import HOST_KEY, Berth, as_text, prepare, ssh_line
+from moorage.first_run import HOST_KEY, Home, as_text, prepare, ssh_line
 from moorage.guest_image import make_guest_image
 from protocol.settings import GUEST_IMAGE, DockerConnection
 
@@ -52,12 +52,12 @@ def _folder(folder: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def _tour(berth: Berth, say: Say) -> None:
-    scenarios = berth.folder / "scenarios"
+def _tour(home: Home, say: Say) -> None:
+    scenarios = home.folder / "scenarios"
     before = set(scenarios.glob("*.jsonl"))
-    with _daemon(berth, scenarios, say) as address:
+    with _daemon(home, scenarios, say) as address:
         say(REMARK.format("A login with the key of the demo, a command, and its exit status:"))
-        status = _show(ssh_line(berth, address, [str(berth.folder / HOST_KEY)], PROGRAM), say)
+        status = _show(ssh_line(home, address, [str(home.folder / HOST_KEY)], PROGRAM), say)
         say(f"(exit status {status})")
         if status != 3:
             raise DemoFailed(f"ssh ended with status {status} instead of the program's own 3")
@@ -66,15 +66,15 @@ def _tour(berth: Berth, say: Say) -> None:
         if _show(_moorage("replay", "--explain", str(scenario)), say) != 0:
             raise DemoFailed("the recorded scenario does not replay")
         say("\n" + REMARK.format("The way that the connection took, on the diagram of its machine:"))
-        _draw(berth, scenario, say)
+        _draw(home, scenario, say)
 
 
-def _draw(berth: Berth, scenario: Path, say: Say) -> None:
+def _draw(home: Home, scenario: Path, say: Say) -> None:
     """As Mermaid on the terminal; as a picture too where graphviz is and the folder stays."""
     if _show(_moorage("diagram", "connection", "--no-stays", "--path", str(scenario)), say) != 0:
         raise DemoFailed("the path cannot be drawn")
     if shutil.which("dot"):
-        picture = berth.folder / "path.svg"
+        picture = home.folder / "path.svg"
         if _show(_moorage("diagram", "--format", "svg", "--path", str(scenario), "-o", str(picture)), say) != 0:
             raise DemoFailed("the picture cannot be drawn")
 
@@ -96,10 +96,10 @@ def _show(command: list[str], say: Say) -> int:
 
 
 @contextmanager
-def _daemon(berth: Berth, scenarios: Path, say: Say) -> Iterator[tuple[str, int]]:
+def _daemon(home: Home, scenarios: Path, say: Say) -> Iterator[tuple[str, int]]:
     """`moorage serve` until the block is left; its address once it is ready."""
-    _log_as_json(berth)
-    command = _moorage("serve", "--config", str(berth.config), "--record", str(scenarios))
+    _log_as_json(home)
+    command = _moorage("serve", "--config", str(home.config), "--record", str(scenarios))
     say("\n" + REMARK.format("The daemon, in the background:"))
     say(f"{_typed(command)} &")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -119,10 +119,10 @@ def _daemon(berth: Berth, scenarios: Path, say: Say) -> Iterator[tuple[str, int]
             process.stdout.close()
 
 
-def _log_as_json(berth: Berth) -> None:
+def _log_as_json(home: Home) -> None:
     """The address is read from the log, and text is for eyes."""
-    text = berth.config.read_text()
-    berth.config.write_text(text.replace("\n  format: text\n", "\n  format: ljson\n"))
+    text = home.config.read_text()
+    home.config.write_text(text.replace("\n  format: text\n", "\n  format: ljson\n"))
 
 
 def _address(process: "subprocess.Popen[bytes]") -> tuple[str, int]:

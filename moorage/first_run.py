@@ -55,7 +55,7 @@ state: .
 """
 
 
-class Berth(Struct, frozen=True):
+class Home(Struct, frozen=True):
     """The folder of the first run and what lies in it."""
 
     folder: Path
@@ -73,11 +73,11 @@ class Berth(Struct, frozen=True):
         return self.folder / KNOWN_HOSTS
 
 
-def prepare(folder: Path, image: str, listen: str = "127.0.0.1:2222", record: str = "") -> Berth:
+def prepare(folder: Path, image: str, listen: str = "127.0.0.1:2222", record: str = "") -> Home:
     """Make what is missing in `folder` (it too). With a configuration there, nothing. Raises OSError."""
-    berth = Berth(folder)
-    if berth.config.exists():
-        return berth
+    home = Home(folder)
+    if home.config.exists():
+        return home
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, comment in ((HOST_KEY, "moorage"), (DEMO_KEY, DEMO_USER)):
         if not (folder / name).exists():
@@ -85,11 +85,11 @@ def prepare(folder: Path, image: str, listen: str = "127.0.0.1:2222", record: st
     text = TEMPLATE.format(
         listen=listen, host_key=HOST_KEY, user=DEMO_USER, demo_key=DEMO_KEY, image=image, record=record
     )
-    _write_new(berth.config, text.encode(), 0o600)
-    return berth
+    _write_new(home.config, text.encode(), 0o600)
+    return home
 
 
-def ssh_line(berth: Berth, address: tuple[str, int], hostkeys: Iterable[str] = (), *words: str) -> list[str]:
+def ssh_line(home: Home, address: tuple[str, int], hostkeys: Iterable[str] = (), *words: str) -> list[str]:
     """The command that logs in as the demo user, and writes the known hosts it needs: it asks nothing, ever again.
 
     `hostkeys` are the configuration's: names of files (or PEM texts). Raises OSError.
@@ -97,9 +97,9 @@ def ssh_line(berth: Berth, address: tuple[str, int], hostkeys: Iterable[str] = (
     host, port = EVERYWHERE.get(address[0], address[0]), address[1]
     place = host if port == 22 else f"[{host}]:{port}"
     known = "".join(f"{place} {key}\n" for key in map(_public_half, hostkeys) if key)
-    berth.known_hosts.write_text(known)
-    options = ["-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={_for_ssh(berth.known_hosts)}"]
-    return ["ssh", "-i", _near(berth.demo_key), "-p", str(port), *options, f"{DEMO_USER}@{host}", *words]
+    home.known_hosts.write_text(known)
+    options = ["-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={_for_ssh(home.known_hosts)}"]
+    return ["ssh", "-i", _near(home.demo_key), "-p", str(port), *options, f"{DEMO_USER}@{host}", *words]
 
 
 def as_text(command: list[str]) -> str:

@@ -33,7 +33,7 @@ from actors.engine.orders import (
 from actors.engine.pull import PullProgress, raise_stream_error
 from actors.engine.stream import EngineStream, take_over
 from actors.engine.tls import tls_context
-from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, Sink, Stranger, Stream
+from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, Sink, Stream
 from protocol.base import Size
 from protocol.settings import DockerConnection, RegistryAuth
 
@@ -252,12 +252,12 @@ class DockerEngine:
             if error.status != 404:
                 raise
 
-    async def list_containers(self, labels: Mapping[str, str]) -> list[Stranger]:
+    async def list_containers(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         return await self._call(self._list, {"label": [f"{name}={value}" for name, value in labels.items()]})
 
-    async def _list(self, filters: Mapping[str, list[str]]) -> list[Stranger]:
+    async def _list(self, filters: Mapping[str, list[str]]) -> list[FoundContainer]:
         found = await self._control.containers.list(all=True, filters=json.dumps(filters))
-        return [Stranger(id=one["Id"], name=_own_name(one["Names"]), labels=one["Labels"] or {}) for one in found]
+        return [FoundContainer(id=one["Id"], name=_own_name(one["Names"]), labels=one["Labels"] or {}) for one in found]
 
     # Execs.
 

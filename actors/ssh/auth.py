@@ -36,7 +36,7 @@ def authorized_keys(user: User) -> asyncssh.SSHAuthorizedKeys:
     return keys
 
 
-class Doorkeeper:
+class Authenticator:
     """The ways in, read once at start. A name that is not known is treated as one that is: same methods, same time."""
 
     def __init__(self, auth: Auth, check_password: CheckPassword) -> None:

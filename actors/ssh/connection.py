@@ -4,8 +4,8 @@ from typing import cast
 
 import asyncssh
 
-from actors.ports import Harbour, Mailbox
-from actors.ssh.auth import Doorkeeper, fingerprint
+from actors.ports import Mailbox, Supervisor
+from actors.ssh.auth import Authenticator, fingerprint
 from actors.ssh.overrides import Connection, Wire
 from actors.ssh.session import Session
 from actors.ssh.text import escaped
@@ -32,13 +32,13 @@ def address(peername: object) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class Shore(asyncssh.SSHServer):
-    """Implements `ports.ConnectionShore`; asyncssh calls it an owner."""
+class Handler(asyncssh.SSHServer):
+    """Implements `ports.Transport`; asyncssh calls it an owner."""
 
-    def __init__(self, harbour: Harbour, door: Doorkeeper) -> None:
+    def __init__(self, supervisor: Supervisor, authenticator: Authenticator) -> None:
         self.mailbox: Mailbox | None = None
-        self._harbour = harbour
-        self._door = door
+        self._supervisor = supervisor
+        self._authenticator = authenticator
         self._conn: Connection | None = None
         self._username = ""
         self._key = ""  # the fingerprint of the key judged last
@@ -46,7 +46,7 @@ class Shore(asyncssh.SSHServer):
         self._greeted = False
         self._failures = 0
 
-    # ports.ConnectionShore: what the actor asks for.
+    # ports.Transport: what the actor asks for.
 
     def close(self, why: str) -> None:
         if self._conn is not None:
@@ -60,7 +60,7 @@ class Shore(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._conn = cast(Connection, conn)
-        self.mailbox = self._harbour.connection_made(self, address(conn.get_extra_info("peername")))
+        self.mailbox = self._supervisor.connection_made(self, address(conn.get_extra_info("peername")))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._conn = None
@@ -74,20 +74,20 @@ class Shore(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         assert self._conn is not None
         self._username = username
-        self._conn.set_authorized_keys(self._door.keys_of(username))
-        if self._harbour.settings.ssh.banner and not self._greeted:
+        self._conn.set_authorized_keys(self._authenticator.keys_of(username))
+        if self._supervisor.settings.ssh.banner and not self._greeted:
             self._greeted = True
-            self._conn.send_auth_banner(self._harbour.settings.ssh.banner.rstrip("\n") + "\n")
+            self._conn.send_auth_banner(self._supervisor.settings.ssh.banner.rstrip("\n") + "\n")
         return True
 
     def public_key_auth_supported(self) -> bool:
-        return self._door.offers_keys
+        return self._authenticator.offers_keys
 
     def password_auth_supported(self) -> bool:
-        return self._door.offers_passwords
+        return self._authenticator.offers_passwords
 
     async def validate_password(self, username: str, password: str) -> bool:
-        return await self._door.password_fits(username, password)
+        return await self._authenticator.password_fits(username, password)
 
     def key_judged(self, key_data: bytes, accepted: bool, signed: bool) -> None:
         self._key = fingerprint(key_data)
@@ -104,7 +104,7 @@ class Shore(asyncssh.SSHServer):
         if self._failures > FAILURES_TOLD_MAX or method not in (b"password", b"publickey"):
             return
         why = self._why if method == b"publickey" else "the password does not fit"
-        if self._username not in self._door.users:
+        if self._username not in self._authenticator.users:
             why = "there is no such user"
         username = escaped(self._username.encode(), NAME_CHARS_MAX)
         if method == b"password":
@@ -127,12 +127,12 @@ class Shore(asyncssh.SSHServer):
 
     def session_refusal(self) -> str:
         assert self.mailbox is not None
-        return self._harbour.may_open(self.mailbox)
+        return self._supervisor.may_open(self.mailbox)
 
     def open_session(self, wire: Wire) -> Session:
         assert self.mailbox is not None
-        session = Session(wire, self._harbour.settings)
-        session.port = self._harbour.session_opened(self.mailbox, session)
+        session = Session(wire, self._supervisor.settings)
+        session.port = self._supervisor.session_opened(self.mailbox, session)
         return session
 
     def request_refused(self, what: bytes, why: str) -> None:
@@ -140,7 +140,7 @@ class Shore(asyncssh.SSHServer):
         self.mailbox.offer(RequestRefused(what=escaped(what, NAME_CHARS_MAX), why=why))
 
     def crashed(self, error: BaseException) -> None:
-        self._harbour.crashed(self.mailbox, crash_text(error))
+        self._supervisor.crashed(self.mailbox, crash_text(error))
 
     def _post(self, event: AuthFailed | Authenticated) -> None:
         assert self.mailbox is not None

@@ -7,9 +7,9 @@ from typing import Any
 
 import asyncssh
 
-from actors.ports import Harbour
-from actors.ssh.auth import CheckPassword, Doorkeeper
-from actors.ssh.connection import Shore, crash_text
+from actors.ports import Supervisor
+from actors.ssh.auth import Authenticator, CheckPassword
+from actors.ssh.connection import Handler, crash_text
 from actors.ssh.options import listen_address, server_options
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
 from protocol.settings import Settings
@@ -67,24 +67,26 @@ class Listener:
         self._connections.discard(conn)
 
 
-async def open_listener(harbour: Harbour, settings: Settings, check_password: CheckPassword) -> Listener:
-    """Listen on `settings.ssh.listen` and bring what arrives to the harbour.
+async def open_listener(supervisor: Supervisor, settings: Settings, check_password: CheckPassword) -> Listener:
+    """Listen on `settings.ssh.listen` and bring what arrives to the supervisor.
 
     `check_password(hash, password)` is awaited in the asyncio loop. Raises OSError (the address), BadKey or ValueError
     (host keys, algorithms; `keys.check` and `options.check` have told of them with their paths).
     """
     assert asyncssh.__version__ == ASYNCSSH_VERSION, f"overrides.py is written for asyncssh {ASYNCSSH_VERSION}"
     logging.getLogger("asyncssh").setLevel(logging.WARNING)  # at INFO it writes commands down
-    door = Doorkeeper(settings.auth, check_password)
-    options = server_options(settings, lambda: Shore(harbour, door), door.offers_keys, door.offers_passwords)
+    authenticator = Authenticator(settings.auth, check_password)
+    options = server_options(
+        settings, lambda: Handler(supervisor, authenticator), authenticator.offers_keys, authenticator.offers_passwords
+    )
     loop = asyncio.get_running_loop()
-    listener = Listener(settings.ssh.max_startups, harbour.turned_away)
+    listener = Listener(settings.ssh.max_startups, supervisor.turned_away)
     host, port = listen_address(settings.ssh.listen)
     await listener.open(lambda: Connection(loop, options, listener, settings.ssh.max_auth_tries), host, port)
     return listener
 
 
-def error_handler(harbour: Harbour) -> Callable[[Mapping[str, Any]], None]:
+def error_handler(supervisor: Supervisor) -> Callable[[Mapping[str, Any]], None]:
     """For `bridge.open_loop`: what no one awaited or caught in the loop is blamed on its connection, which ends."""
 
     def on_error(context: Mapping[str, Any]) -> None:
@@ -93,8 +95,8 @@ def error_handler(harbour: Harbour) -> Callable[[Mapping[str, Any]], None]:
         if isinstance(error, BaseException):
             why = f"{why}: {crash_text(error)}"
         conn = _connection_of(context)
-        shore = conn.get_owner() if conn is not None else None
-        harbour.crashed(shore.mailbox if isinstance(shore, Shore) else None, why)
+        handler = conn.get_owner() if conn is not None else None
+        supervisor.crashed(handler.mailbox if isinstance(handler, Handler) else None, why)
         if conn is not None:
             conn.abort()
 

@@ -96,7 +96,7 @@ class Connection(asyncssh.SSHServerConnection):
         self._no_more_sessions = False
 
     @property
-    def shore(self) -> Owner:
+    def handler(self) -> Owner:
         return cast(Owner, self._owner)
 
     # The socket.
@@ -196,7 +196,7 @@ class Connection(asyncssh.SSHServerConnection):
             self._force_close(mistake)
             return
         if error is not None and self._owner is not None:
-            self.shore.crashed(error)
+            self.handler.crashed(error)
         super().internal_error(exc_info, error_logger)
 
     def farewell(self, why: str) -> None:
@@ -233,7 +233,7 @@ class Connection(asyncssh.SSHServerConnection):
         method = self.auth_method
         if method != b"password" and not (method == b"none" and self._requests_seen == 1):
             self._tries += 1
-        self.shore.auth_refused(method)
+        self.handler.auth_refused(method)
         if self._tries < self._tries_max:
             super().send_userauth_failure(partial_success)
             return
@@ -244,7 +244,7 @@ class Connection(asyncssh.SSHServerConnection):
     async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
         accepted = await super().validate_public_key(username, key_data, msg, signature)
         if self._owner is not None:
-            self.shore.key_judged(key_data, accepted, bool(msg))
+            self.handler.key_judged(key_data, accepted, bool(msg))
         return accepted
 
     async def send_userauth_success(self) -> None:
@@ -262,7 +262,7 @@ class Connection(asyncssh.SSHServerConnection):
             self._no_more_sessions = True
         elif request != b"keepalive@openssh.com":
             answer = False
-            self.shore.request_refused(request, "this global request is not served here")
+            self.handler.request_refused(request, "this global request is not served here")
         self._global_request_queue.append((None, packet, want_reply))
         self._report_global_response(answer)
 
@@ -272,7 +272,7 @@ class Connection(asyncssh.SSHServerConnection):
         peer_channel, window, packet_size = (packet.get_uint32(), packet.get_uint32(), packet.get_uint32())
         code, refusal = self._refusal(kind, packet_size)
         if refusal:
-            self.shore.request_refused(kind, refusal)
+            self.handler.request_refused(kind, refusal)
             self.send_channel_open_failure(peer_channel, code, refusal, DEFAULT_LANG)
             return
         packet.check_end()
@@ -289,7 +289,7 @@ class Connection(asyncssh.SSHServerConnection):
             return (OPEN_ADMINISTRATIVELY_PROHIBITED, "the client itself said that it wants no more sessions")
         if packet_size < PACKET_BYTES_MIN or len(self._channels) >= CHANNELS_MAX:
             return OPEN_RESOURCE_SHORTAGE, "too many channels, or too small packets"
-        return OPEN_ADMINISTRATIVELY_PROHIBITED, self.shore.session_refusal()
+        return OPEN_ADMINISTRATIVELY_PROHIBITED, self.handler.session_refusal()
 
     _packet_handlers = {
         **asyncssh.SSHServerConnection._packet_handlers,
@@ -309,7 +309,7 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
     def open(self, peer_channel: int, window: int, packet_size: int) -> None:
         self._send_chan, self._send_window, self._send_pktsize = (peer_channel, window, packet_size)
         assert self._recv_chan is not None
-        self._session = self._caller = self._link.shore.open_session(self)
+        self._session = self._caller = self._link.handler.open_session(self)
         self._send_state = self._recv_state = "open"
         self._link.send_channel_open_confirmation(peer_channel, self._recv_chan, self._recv_window, self._recv_pktsize)
 

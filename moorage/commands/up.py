@@ -33,8 +33,8 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
     from protocol.settings import GUEST_IMAGE
 
     with sentences(*FAILURES):
-        berth = prepare(folder, GUEST_IMAGE)
-        reading = read_config(berth.config)
+        home = prepare(folder, GUEST_IMAGE)
+        reading = read_config(home.config)
         settings = reading.settings
         if dockerd := bring_engine(folder, settings.docker.connection.host, click.echo):
             click.echo(f"Docker goes on when Moorage has ended; `kill {dockerd.pid}` stops it")
@@ -42,8 +42,8 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
             make_guest_image(settings.docker.connection, GUEST_IMAGE, click.echo)
 
     def on_ready(addresses: list[tuple[str, int]]) -> None:
-        if DEMO_USER in settings.auth.users and berth.demo_key.exists():
-            line = ssh_line(berth, addresses[0], settings.ssh.hostkeys)
+        if DEMO_USER in settings.auth.users and home.demo_key.exists():
+            line = ssh_line(home, addresses[0], settings.ssh.hostkeys)
             click.echo(
                 f"\nMoorage is ready. Log in from another terminal; Ctrl-C here ends it.\n\n    {as_text(line)}\n"
             )

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import trio
 from msgspec import Struct
 
-from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, Sink, Stranger, Stream
+from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, Sink, Stream
 from moorage.testing.failpoints import Action, Failpoints
 from moorage.testing.fake_container import FakeContainer, FakeExec, FakeRun
 from moorage.testing.programs import SIGNALS, knows
@@ -312,12 +312,12 @@ class FakeEngine:
                     if not run.started:
                         run.cut()
 
-    async def list_containers(self, labels: Mapping[str, str]) -> list[Stranger]:
+    async def list_containers(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         return await self._control("list_containers", lambda: self._list(labels))
 
-    def _list(self, labels: Mapping[str, str]) -> list[Stranger]:
+    def _list(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         return [
-            Stranger(id=one.id, name=one.order.name, labels=one.labels)
+            FoundContainer(id=one.id, name=one.order.name, labels=one.labels)
             for one in self._containers.values()
             if labels.items() <= one.labels.items()
         ]

@@ -1,4 +1,4 @@
-"""A harbour for the tests of the SSH side: it records every event, and a script stands in for the session actor.
+"""A supervisor for the tests of the SSH side: it records every event, and a script stands in for the session actor.
 
 The listener, the connections, the channels and the pump are the real ones.
 """
@@ -13,7 +13,7 @@ import asyncssh
 import trio
 import trio_asyncio
 
-from actors.ports import Channel, ConnectionShore, Sink, Vault
+from actors.ports import Channel, Sink, Transport, Vault
 from actors.pump import Pump
 from actors.ssh.auth import CheckPassword
 from actors.ssh.listener import Listener, error_handler, open_listener
@@ -28,7 +28,7 @@ USER_KEY = asyncssh.generate_private_key("ssh-ed25519")
 OFFERS_MAX = 64
 
 
-class Box:
+class FakeMailbox:
     """A mailbox that keeps everything."""
 
     def __init__(self, name: str) -> None:
@@ -61,7 +61,7 @@ class Box:
         return self.all(kind)[count - 1]
 
 
-class Berth(Box):
+class FakeSession(FakeMailbox):
     """A session actor's place."""
 
     def __init__(self, name: str, channel: Channel) -> None:
@@ -102,70 +102,70 @@ class EchoStream:
         self.closed = True
 
 
-Script = Callable[[Berth, ProgramWanted], Awaitable[None]]
+Script = Callable[[FakeSession, ProgramWanted], Awaitable[None]]
 
 
-async def echo(berth: Berth, wanted: ProgramWanted) -> None:
+async def echo(session: FakeSession, wanted: ProgramWanted) -> None:
     """`cat`, or for a program that was not admitted the sentence and 1."""
     if not wanted.admitted:
-        berth.channel.write(wanted.why.encode() + b"\n", True)
-        berth.finish(1)
+        session.channel.write(wanted.why.encode() + b"\n", True)
+        session.finish(1)
         return
-    berth.pump.join(EchoStream(berth.pump))
-    await berth.seen(OutputEnded)
-    berth.finish(0)
+    session.pump.join(EchoStream(session.pump))
+    await session.seen(OutputEnded)
+    session.finish(0)
 
 
-async def say(berth: Berth, wanted: ProgramWanted) -> None:
+async def say(session: FakeSession, wanted: ProgramWanted) -> None:
     """Say the command back on stdout, a word on stderr, end with 7."""
-    berth.channel.write(berth.vault.command or b"shell", False)
-    berth.channel.write(b"err", True)
-    berth.finish(7)
+    session.channel.write(session.vault.command or b"shell", False)
+    session.channel.write(b"err", True)
+    session.finish(7)
 
 
-class FakeHarbour:
+class FakeSupervisor:
     def __init__(self, settings: Settings, nursery: trio.Nursery, script: Script) -> None:
         self.settings = settings
         self.script = script
-        self.connections: list[Box] = []
-        self.shores: list[ConnectionShore] = []
-        self.sessions: list[Berth] = []
+        self.connections: list[FakeMailbox] = []
+        self.transports: list[Transport] = []
+        self.sessions: list[FakeSession] = []
         self.crashes: list[tuple[str, str]] = []
         self.refusal = ""
         self.turned_away_count = 0
         self._nursery = nursery
 
-    def connection_made(self, shore: ConnectionShore, remote: str) -> Box:
-        box = Box(f"connection {len(self.connections)} from {remote}")
+    def connection_made(self, transport: Transport, remote: str) -> FakeMailbox:
+        box = FakeMailbox(f"connection {len(self.connections)} from {remote}")
         self.connections.append(box)
-        self.shores.append(shore)
+        self.transports.append(transport)
         return box
 
-    def session_opened(self, connection: Box, channel: Channel) -> Berth:
-        berth = Berth(f"session {len(self.sessions)}", channel)
-        self.sessions.append(berth)
-        berth.on_post = partial(self._scripted, berth)
-        return berth
+    def session_opened(self, connection: FakeMailbox, channel: Channel) -> FakeSession:
+        session = FakeSession(f"session {len(self.sessions)}", channel)
+        self.sessions.append(session)
+        session.on_post = partial(self._scripted, session)
+        return session
 
-    def _scripted(self, berth: Berth, event: Event) -> None:
+    def _scripted(self, session: FakeSession, event: Event) -> None:
         if isinstance(event, ProgramWanted):
-            self._nursery.start_soon(self.script, berth, event)
+            self._nursery.start_soon(self.script, session, event)
 
-    def may_open(self, connection: Box) -> str:
+    def may_open(self, connection: FakeMailbox) -> str:
         return self.refusal
 
     def turned_away(self) -> None:
         self.turned_away_count += 1
 
-    def crashed(self, connection: Box | None, why: str) -> None:
+    def crashed(self, connection: FakeMailbox | None, why: str) -> None:
         self.crashes.append((connection.id if connection else "", why))
 
 
-class Quay:
-    """A harbour that is open: what a test holds in its hands."""
+class Host:
+    """An open listener: what a test holds in its hands."""
 
-    def __init__(self, harbour: FakeHarbour, listener: Listener) -> None:
-        self.harbour = harbour
+    def __init__(self, supervisor: FakeSupervisor, listener: Listener) -> None:
+        self.supervisor = supervisor
         self.listener = listener
         self.port = listener.addresses[0][1]
 
@@ -266,24 +266,24 @@ def settings(**ssh: Any) -> Settings:
 
 
 @asynccontextmanager
-async def open_quay(
+async def open_host(
     config: Settings | None = None,
     script: Script = echo,
     *,
     check: CheckPassword = check_password,
     crashes: bool = False,
-) -> AsyncIterator[Quay]:
-    """An open harbour on a port of its own. Unless `crashes`, an error of ours anywhere fails the test at the end."""
+) -> AsyncIterator[Host]:
+    """A listener on a port of its own. Unless `crashes`, an error of ours anywhere fails the test at the end."""
     with trio.fail_after(float(os.environ.get("MOORAGE_TEST_SECONDS", "30"))):
         async with trio_asyncio.open_loop() as loop, trio.open_nursery() as nursery:
-            harbour = FakeHarbour(config or settings(), nursery, script)
-            on_error = error_handler(harbour)
+            supervisor = FakeSupervisor(config or settings(), nursery, script)
+            on_error = error_handler(supervisor)
             loop.set_exception_handler(lambda _loop, context: on_error(context))
-            listener = await aio(open_listener, harbour, harbour.settings, check)
+            listener = await aio(open_listener, supervisor, supervisor.settings, check)
             try:
-                yield Quay(harbour, listener)
+                yield Host(supervisor, listener)
             finally:
                 listener.close()
                 nursery.cancel_scope.cancel()
             if not crashes:
-                assert harbour.crashes == []
+                assert supervisor.crashes == []

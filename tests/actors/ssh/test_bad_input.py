@@ -1,4 +1,4 @@
-"""What a stranger may send. Each gets a clear answer or is closed; nothing of it is an error of ours (the quay sees to
+"""What a stranger may send. Each gets a clear answer or is closed; nothing of it is an error of ours (the host sees to
 that: a crash fails the test), and a second connection never notices."""
 
 import os
@@ -15,7 +15,7 @@ from asyncssh.packet import Boolean, Byte, String, UInt32
 
 from protocol.connection import Disconnected
 from protocol.session import ChannelClosed, ProgramWanted
-from tests.actors.ssh.quay import Client, Quay, aio, open_quay, say
+from tests.actors.ssh.host import Client, Host, aio, open_host, say
 
 BANNER = b"SSH-2.0-Tester\r\n"
 NAME_LIST = b"".join(String(b"") for _ in range(10))
@@ -27,8 +27,8 @@ def plain(payload: bytes, padding: int = 8) -> bytes:
 
 
 @asynccontextmanager
-async def raw(quay: Quay) -> AsyncIterator[trio.SocketStream]:
-    async with await trio.open_tcp_stream("127.0.0.1", quay.port) as stream:
+async def raw(host: Host) -> AsyncIterator[trio.SocketStream]:
+    async with await trio.open_tcp_stream("127.0.0.1", host.port) as stream:
         assert (await stream.receive_some()).startswith(b"SSH-2.0-Moorage\r\n")
         yield stream
 
@@ -71,21 +71,21 @@ async def still_serves(client: Client) -> None:
     ],
 )
 async def test_garbage_before_the_login_ends_that_connection(sent: bytes, why: str) -> None:
-    async with open_quay() as quay, quay.client() as other:
-        async with raw(quay) as stream:
+    async with open_host() as host, host.client() as other:
+        async with raw(host) as stream:
             await stream.send_all(sent)
             await rest(stream)
-        disconnected = await quay.harbour.connections[1].seen(Disconnected)
+        disconnected = await host.supervisor.connections[1].seen(Disconnected)
         assert disconnected.why != "" and disconnected.why[: len(why)] == why
         await still_serves(other)
 
 
 @pytest.mark.trio
 async def test_a_half_open_handshake_that_goes_away_is_told() -> None:
-    async with open_quay() as quay, quay.client() as other:
-        async with raw(quay) as stream:
+    async with open_host() as host, host.client() as other:
+        async with raw(host) as stream:
             await stream.send_all(BANNER + UInt32(600) + b"\x08half a packet")
-        assert (await quay.harbour.connections[1].seen(Disconnected)).why == "Connection lost"
+        assert (await host.supervisor.connections[1].seen(Disconnected)).why == "Connection lost"
         await still_serves(other)
 
 
@@ -93,13 +93,13 @@ async def test_a_half_open_handshake_that_goes_away_is_told() -> None:
 async def test_random_bytes_and_bent_packets_never_are_an_error_of_ours() -> None:
     dice = random.Random(20)
     kexinit = own_kexinit()
-    async with open_quay() as quay, quay.client() as other:
+    async with open_host() as host, host.client() as other:
         for _ in range(150):
             bent = bytearray(kexinit)
             for _ in range(dice.randrange(1, 8)):
                 bent[dice.randrange(len(bent))] = dice.randrange(256)
             tail = dice.randbytes(dice.randrange(400))
-            async with raw(quay) as stream:
+            async with raw(host) as stream:
                 await stream.send_all(BANNER + dice.choice([bytes(bent), kexinit + plain(Byte(30) + tail), tail]))
                 await stream.send_eof()
                 await rest(stream)
@@ -134,13 +134,13 @@ async def test_a_malformed_login_is_told_what_is_wrong(request_: bytes) -> None:
         def begin_auth(self, username: str) -> None:
             self.conn.send_packet(MSG_USERAUTH_REQUEST, request_)
 
-    async with open_quay() as quay, quay.client() as other:
+    async with open_host() as host, host.client() as other:
         with pytest.raises(asyncssh.DisconnectError) as told:
-            async with quay.client(client_factory=Bender):
+            async with host.client(client_factory=Bender):
                 pass
         assert not isinstance(told.value, asyncssh.ConnectionLost | asyncssh.PermissionDenied)
         assert told.value.reason
-        await quay.harbour.connections[1].seen(Disconnected)
+        await host.supervisor.connections[1].seen(Disconnected)
         await still_serves(other)
 
 
@@ -156,11 +156,11 @@ async def test_methods_that_nobody_has_are_turned_down(method: bytes) -> None:
             for _ in range(10):
                 self.conn.send_packet(MSG_USERAUTH_REQUEST, String("alice"), String("ssh-connection"), String(method))
 
-    async with open_quay() as quay, quay.client() as other:
+    async with open_host() as host, host.client() as other:
         with pytest.raises(asyncssh.DisconnectError):
-            async with quay.client(client_factory=Asker):
+            async with host.client(client_factory=Asker):
                 pass
-        assert (await quay.harbour.connections[1].seen(Disconnected)).why
+        assert (await host.supervisor.connections[1].seen(Disconnected)).why
         await still_serves(other)
 
 
@@ -181,17 +181,17 @@ async def test_methods_that_nobody_has_are_turned_down(method: bytes) -> None:
     ],
 )
 async def test_a_malformed_packet_after_the_login_ends_that_connection(kind: int, payload: bytes) -> None:
-    async with open_quay() as quay, quay.client() as other, quay.client() as client:
+    async with open_host() as host, host.client() as other, host.client() as client:
         await client.channel()
         client.conn.send_packet(kind, payload)
-        assert (await quay.harbour.connections[1].seen(Disconnected)).why
-        await quay.harbour.sessions[0].seen(ChannelClosed)
+        assert (await host.supervisor.connections[1].seen(Disconnected)).why
+        await host.supervisor.sessions[0].seen(ChannelClosed)
         await still_serves(other)
 
 
 @pytest.mark.trio
 async def test_unknown_packet_types_are_answered_unimplemented() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         client.conn.send_packet(192, b"what?")
         await still_serves(client)
 
@@ -201,9 +201,9 @@ async def test_random_packets_after_the_login_never_are_an_error_of_ours() -> No
     dice = random.Random(4)
     kinds = [*range(1, 8), *range(20, 22), *range(80, 83), *range(90, 101)]
     names = [b"env", b"pty-req", b"exec", b"signal", b"window-change", b"session", b"x11-req", b"keepalive@openssh.com"]
-    async with open_quay(script=say) as quay, quay.client() as other:
+    async with open_host(script=say) as host, host.client() as other:
         for _ in range(60):
-            async with quay.client() as client:
+            async with host.client() as client:
                 await client.channel()
                 for _ in range(6):
                     body = UInt32(0) + String(dice.choice(names)) + Boolean(dice.random() < 0.5)
@@ -219,16 +219,16 @@ async def still_serves_say(client: Client) -> None:
 
 @pytest.mark.trio
 async def test_data_beyond_the_window_ends_that_connection() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         channel = await client.channel()
         channel._send_window = 1 << 30
         channel.write(b"x" * (3 << 20))
-        assert (await quay.harbour.connections[0].seen(Disconnected)).why == "Window exceeded"
+        assert (await host.supervisor.connections[0].seen(Disconnected)).why == "Window exceeded"
 
 
 @pytest.mark.trio
 async def test_a_command_larger_than_a_packet_may_be_is_refused_with_the_connection() -> None:
-    async with open_quay() as quay, quay.client() as other, quay.client() as client:
+    async with open_host() as host, host.client() as other, host.client() as client:
         channel = await client.channel()
         with pytest.raises(asyncssh.ProtocolError, match="Max packet size exceeded"):
             await channel.ask(b"exec", String(b"x" * 300 * 1024))
@@ -237,35 +237,35 @@ async def test_a_command_larger_than_a_packet_may_be_is_refused_with_the_connect
 
 @pytest.mark.trio
 async def test_many_connections_at_once_that_come_and_go() -> None:
-    async def come_and_go(quay: Quay, last: bytes) -> None:
-        async with raw(quay) as stream:
+    async def come_and_go(host: Host, last: bytes) -> None:
+        async with raw(host) as stream:
             await stream.send_all(last)
 
-    async with open_quay() as quay, quay.client() as other:
+    async with open_host() as host, host.client() as other:
         async with trio.open_nursery() as nursery:
             for number in range(60):
-                nursery.start_soon(come_and_go, quay, (b"", BANNER, b"garbage\n")[number % 3])
-        for box in quay.harbour.connections[1:]:
+                nursery.start_soon(come_and_go, host, (b"", BANNER, b"garbage\n")[number % 3])
+        for box in host.supervisor.connections[1:]:
             await box.seen(Disconnected)
         await still_serves(other)
-        assert quay.listener.statistics()["connections"] == 1
+        assert host.listener.statistics()["connections"] == 1
 
 
 @pytest.mark.trio
 async def test_two_hundred_channels_in_one_connection() -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         async with trio.open_nursery() as nursery:
             for _ in range(200):
                 nursery.start_soon(partial(client.run, "x"))
-        assert sum(len(berth.all(ProgramWanted)) for berth in quay.harbour.sessions) == 200
+        assert sum(len(session.all(ProgramWanted)) for session in host.supervisor.sessions) == 200
 
 
 @pytest.mark.trio
 async def test_invalid_utf8_in_a_disconnect_or_debug_text_is_harmless() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         client.conn.send_packet(4, Boolean(True), String(b"\xff"), String(""))
         await still_serves(client)
         client.conn.send_packet(1, UInt32(2), String(b"bad \xff"), String(""))
-        disconnected = await quay.harbour.connections[0].seen(Disconnected)
+        disconnected = await host.supervisor.connections[0].seen(Disconnected)
         assert disconnected.why == "bad \\\\xff"
         await aio(client.conn.wait_closed)

@@ -13,7 +13,7 @@ from protocol.base import Event
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
 from protocol.session import ProgramWanted
 from protocol.settings import Auth, User
-from tests.actors.ssh.quay import PASSWORD, USER_KEY, Berth, aio, open_quay, settings
+from tests.actors.ssh.host import PASSWORD, USER_KEY, FakeSession, aio, open_host, settings
 
 STRANGER_KEY = asyncssh.generate_private_key("ssh-ed25519")
 FINGERPRINT = USER_KEY.get_fingerprint()
@@ -21,24 +21,24 @@ FINGERPRINT = USER_KEY.get_fingerprint()
 
 @pytest.mark.trio
 async def test_a_key_logs_in_and_the_event_names_it() -> None:
-    async with open_quay() as quay, quay.client(client_version="Test_1"):
-        assert quay.harbour.connections[0].events == [
+    async with open_host() as host, host.client(client_version="Test_1"):
+        assert host.supervisor.connections[0].events == [
             Authenticated(username="alice", method="publickey", by=FINGERPRINT, client="SSH-2.0-Test_1")
         ]
-        assert quay.harbour.connections[0].id.startswith("connection 0 from 127.0.0.1:")
+        assert host.supervisor.connections[0].id.startswith("connection 0 from 127.0.0.1:")
 
 
 @pytest.mark.trio
 async def test_a_password_logs_in() -> None:
-    async with open_quay() as quay, quay.client(client_keys=None, password=PASSWORD):
-        event = await quay.harbour.connections[0].seen(Authenticated)
+    async with open_host() as host, host.client(client_keys=None, password=PASSWORD):
+        event = await host.supervisor.connections[0].seen(Authenticated)
         assert (event.username, event.method, event.by) == ("alice", "password", "")
 
 
 @pytest.mark.trio
 async def test_keys_and_passwords_turned_down_are_told_and_the_next_one_may_do() -> None:
-    async with open_quay() as quay, quay.client(client_keys=[STRANGER_KEY, USER_KEY]):
-        failed = quay.harbour.connections[0].all(AuthFailed)
+    async with open_host() as host, host.client(client_keys=[STRANGER_KEY, USER_KEY]):
+        failed = host.supervisor.connections[0].all(AuthFailed)
         why = f"key {STRANGER_KEY.get_fingerprint()} is not one of this user's"
         assert failed == [AuthFailed(username="alice", method="publickey", why=why)]
 
@@ -46,11 +46,11 @@ async def test_keys_and_passwords_turned_down_are_told_and_the_next_one_may_do()
 @pytest.mark.trio
 @pytest.mark.parametrize("username", ["alice", "mallory", ""])
 async def test_an_unknown_user_hears_what_a_known_one_hears(username: str) -> None:
-    async with open_quay() as quay:
+    async with open_host() as host:
         with pytest.raises(asyncssh.PermissionDenied, match="Permission denied for user"):
-            async with quay.client(username=username, client_keys=[STRANGER_KEY], password="wrong"):
+            async with host.client(username=username, client_keys=[STRANGER_KEY], password="wrong"):
                 pass
-        events: list[Event] = quay.harbour.connections[0].events
+        events: list[Event] = host.supervisor.connections[0].events
         failed = [event for event in events if isinstance(event, AuthFailed)]
         assert [event.method for event in failed] == ["publickey", "password"]
         assert all(event.username == username for event in failed)
@@ -73,9 +73,9 @@ async def test_a_password_of_nobody_is_checked_against_somebodys_hash(username: 
         "nobody-with-a-password": User(authorized_keys=config.auth.users["alice"].authorized_keys),
     }
     config = replace(config, auth=Auth(users=users))
-    async with open_quay(config, check=check) as quay:
+    async with open_host(config, check=check) as host:
         try:
-            async with quay.client(username=username, client_keys=None, password="x"):
+            async with host.client(username=username, client_keys=None, password="x"):
                 assert username == "alice"
         except asyncssh.PermissionDenied:
             assert username != "alice"
@@ -92,9 +92,9 @@ async def test_a_password_of_nobody_is_checked_against_somebodys_hash(username: 
 )
 async def test_only_what_is_configured_for_anybody_is_offered(user: User, methods: list[str]) -> None:
     config = replace(settings(), auth=Auth(users={"bob": user}))
-    async with open_quay(config) as quay:
+    async with open_host(config) as host:
         for username in ("bob", "mallory"):
-            ask = partial(asyncssh.get_server_auth_methods, "127.0.0.1", quay.port, username=username, config=None)
+            ask = partial(asyncssh.get_server_auth_methods, "127.0.0.1", host.port, username=username, config=None)
             offered = await aio(ask)
             assert list(offered) == methods
 
@@ -102,11 +102,11 @@ async def test_only_what_is_configured_for_anybody_is_offered(user: User, method
 @pytest.mark.trio
 async def test_too_many_tries_end_the_connection() -> None:
     keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(5)]
-    async with open_quay(settings(max_auth_tries=3)) as quay:
+    async with open_host(settings(max_auth_tries=3)) as host:
         with pytest.raises(asyncssh.ProtocolError, match="Too many authentication failures"):
-            async with quay.client(client_keys=keys):
+            async with host.client(client_keys=keys):
                 pass
-        box = quay.harbour.connections[0]
+        box = host.supervisor.connections[0]
         assert (await box.seen(Disconnected)).why == "Too many authentication failures"
         assert len(box.all(AuthFailed)) == 3
 
@@ -133,9 +133,9 @@ async def test_a_flood_of_passwords_is_cut_before_they_are_answered() -> None:
         def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
             self.conn = conn
 
-    async with open_quay(settings(max_auth_tries=3), check=check) as quay:
+    async with open_host(settings(max_auth_tries=3), check=check) as host:
         with pytest.raises(asyncssh.ProtocolError, match="Too many authentication failures"):
-            async with quay.client(client_keys=None, client_factory=Flooder):
+            async with host.client(client_keys=None, client_factory=Flooder):
                 pass
         assert checks <= 3
 
@@ -148,20 +148,20 @@ async def test_banner_is_shown_before_the_login() -> None:
         def auth_banner_received(self, msg: str, lang: str) -> None:
             shown.append(msg)
 
-    async with open_quay(settings(banner="Authorised people only")) as quay, quay.client(client_factory=Reader):
+    async with open_host(settings(banner="Authorised people only")) as host, host.client(client_factory=Reader):
         pass
     assert shown == ["Authorised people only\n"]
 
 
 @pytest.mark.trio
 async def test_an_orderly_end_has_no_why_and_a_lost_one_has() -> None:
-    async with open_quay() as quay:
-        async with quay.client() as client:
+    async with open_host() as host:
+        async with host.client() as client:
             client.conn.close()
-            assert (await quay.harbour.connections[0].seen(Disconnected)).why == ""
-        async with quay.client() as client:
+            assert (await host.supervisor.connections[0].seen(Disconnected)).why == ""
+        async with host.client() as client:
             client.conn.abort()
-            assert (await quay.harbour.connections[1].seen(Disconnected)).why == "Connection lost"
+            assert (await host.supervisor.connections[1].seen(Disconnected)).why == "Connection lost"
 
 
 @pytest.mark.trio
@@ -174,57 +174,57 @@ async def test_close_tells_the_client_why_and_abort_does_not() -> None:
             lost.append(exc)
             gone.set()
 
-    async with open_quay() as quay:
-        async with quay.client(client_factory=Watcher):
-            quay.harbour.shores[0].close("the server is shutting down")
+    async with open_host() as host:
+        async with host.client(client_factory=Watcher):
+            host.supervisor.transports[0].close("the server is shutting down")
             await gone.wait()
-            assert (await quay.harbour.connections[0].seen(Disconnected)).why == ""
+            assert (await host.supervisor.connections[0].seen(Disconnected)).why == ""
         gone = trio.Event()
-        async with quay.client(client_factory=Watcher):
-            quay.harbour.shores[1].abort()
+        async with host.client(client_factory=Watcher):
+            host.supervisor.transports[1].abort()
             await gone.wait()
-            quay.harbour.shores[1].close("again")
-            quay.harbour.shores[1].abort()
+            host.supervisor.transports[1].close("again")
+            host.supervisor.transports[1].abort()
     assert lost[0] is None  # SSH_DISCONNECT_BY_APPLICATION
     assert isinstance(lost[1], asyncssh.ConnectionLost)
 
 
 @pytest.mark.trio
 async def test_a_silent_login_stays_until_its_actor_ends_it() -> None:
-    async with open_quay() as quay:
-        async with await trio.open_tcp_stream("127.0.0.1", quay.port) as stream:
+    async with open_host() as host:
+        async with await trio.open_tcp_stream("127.0.0.1", host.port) as stream:
             assert await stream.receive_some() == b"SSH-2.0-Moorage\r\n"
-            assert quay.harbour.connections[0].events == []
-            quay.harbour.shores[0].abort()
+            assert host.supervisor.connections[0].events == []
+            host.supervisor.transports[0].abort()
             assert await stream.receive_some() == b""
-        await quay.harbour.connections[0].seen(Disconnected)
-        assert quay.listener.statistics() == {"connections": 0, "startups": 0, "turned_away": 0}
+        await host.supervisor.connections[0].seen(Disconnected)
+        assert host.listener.statistics() == {"connections": 0, "startups": 0, "turned_away": 0}
 
 
 @pytest.mark.trio
 async def test_connections_above_max_startups_are_closed_at_once() -> None:
-    async with open_quay(settings(max_startups=2)) as quay, quay.client(), quay.client():  # in, so they do not count
-        waiting = [await trio.open_tcp_stream("127.0.0.1", quay.port) for _ in range(3)]
+    async with open_host(settings(max_startups=2)) as host, host.client(), host.client():  # in, so they do not count
+        waiting = [await trio.open_tcp_stream("127.0.0.1", host.port) for _ in range(3)]
         assert await waiting[0].receive_some() == await waiting[1].receive_some() == b"SSH-2.0-Moorage\r\n"
         assert await waiting[2].receive_some() == b""
-        assert quay.listener.statistics() == {"connections": 4, "startups": 2, "turned_away": 1}
+        assert host.listener.statistics() == {"connections": 4, "startups": 2, "turned_away": 1}
         await waiting[0].aclose()
-        await quay.harbour.connections[2].seen(Disconnected)
-        async with quay.client():
-            assert len(quay.harbour.connections) == 5
+        await host.supervisor.connections[2].seen(Disconnected)
+        async with host.client():
+            assert len(host.supervisor.connections) == 5
         for stream in waiting:
             await stream.aclose()
 
 
 @pytest.mark.trio
 async def test_after_stop_accepting_connections_go_on() -> None:
-    async with open_quay() as quay, quay.client() as client:
-        quay.listener.stop_accepting()
+    async with open_host() as host, host.client() as client:
+        host.listener.stop_accepting()
         with pytest.raises(OSError):
-            await trio.open_tcp_stream("127.0.0.1", quay.port)
+            await trio.open_tcp_stream("127.0.0.1", host.port)
         assert (await client.run("cat", input=b"on")).stdout == b"on"
-        quay.listener.close()
-        await quay.harbour.connections[0].seen(Disconnected)
+        host.listener.close()
+        await host.supervisor.connections[0].seen(Disconnected)
 
 
 @pytest.mark.trio
@@ -238,20 +238,20 @@ async def test_after_stop_accepting_connections_go_on() -> None:
     ],
 )
 async def test_a_global_request_that_is_not_served_is_refused(request_name: bytes, payload: bytes) -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         kind, _ = await aio(client.conn._make_global_request, request_name, payload)
         assert kind == 82  # SSH_MSG_REQUEST_FAILURE
-        refused = quay.harbour.connections[0].all(RequestRefused)
+        refused = host.supervisor.connections[0].all(RequestRefused)
         assert [event.what for event in refused] == [request_name.decode("ascii", "backslashreplace")]
         assert (await client.run("cat", input=b"on")).stdout == b"on"
 
 
 @pytest.mark.trio
 async def test_a_keepalive_of_the_client_is_answered() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         kind, _ = await aio(client.conn._make_global_request, b"keepalive@openssh.com")
         assert kind == 81
-        assert len(quay.harbour.connections[0].events) == 1
+        assert len(host.supervisor.connections[0].events) == 1
 
 
 @pytest.mark.trio
@@ -265,17 +265,17 @@ async def test_a_keepalive_of_the_client_is_answered() -> None:
     ],
 )
 async def test_a_channel_that_is_no_session_is_refused(kind: bytes, code: int) -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         with pytest.raises(asyncssh.ChannelOpenError) as refusal:
             await client.channel(kind)
         assert refusal.value.code == code
-        assert len(quay.harbour.connections[0].all(RequestRefused)) == 1
-        assert quay.harbour.sessions == []
+        assert len(host.supervisor.connections[0].all(RequestRefused)) == 1
+        assert host.supervisor.sessions == []
 
 
 @pytest.mark.trio
 async def test_a_client_that_wants_no_more_sessions_gets_none() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         await aio(client.conn._make_global_request, b"no-more-sessions@openssh.com")
         with pytest.raises(asyncssh.ChannelOpenError, match="wants no more sessions"):
             await client.channel()
@@ -284,58 +284,58 @@ async def test_a_client_that_wants_no_more_sessions_gets_none() -> None:
 @pytest.mark.trio
 async def test_a_dead_client_is_noticed_by_keepalives() -> None:
     config = settings(client_alive_interval=0.05, client_alive_count_max=2)
-    async with open_quay(config) as quay, quay.client() as client:
+    async with open_host(config) as host, host.client() as client:
         client.conn._transport.pause_reading()
-        lost = await quay.harbour.connections[0].seen(Disconnected)
+        lost = await host.supervisor.connections[0].seen(Disconnected)
         assert lost.why == "Client not responding to keepalive"
 
 
 @pytest.mark.trio
 async def test_an_error_of_ours_in_a_callback_ends_that_connection_only() -> None:
-    async with open_quay(crashes=True) as quay, quay.client() as other, quay.client() as client:
+    async with open_host(crashes=True) as host, host.client() as other, host.client() as client:
 
         def broken(event: Event) -> None:
             raise RuntimeError("a bug of ours")
 
         channel = await client.channel()
-        quay.harbour.sessions[0].on_post = broken
+        host.supervisor.sessions[0].on_post = broken
         with pytest.raises(asyncssh.ConnectionLost):
             await channel.ask(b"exec", String("x"))
-        assert len(quay.harbour.crashes) >= 1
-        name, why = quay.harbour.crashes[0]
-        assert name == quay.harbour.connections[1].id
+        assert len(host.supervisor.crashes) >= 1
+        name, why = host.supervisor.crashes[0]
+        assert name == host.supervisor.connections[1].id
         assert why.startswith("RuntimeError: a bug of ours at ") and "broken" in why
-        await quay.harbour.connections[1].seen(Disconnected)
+        await host.supervisor.connections[1].seen(Disconnected)
         assert (await other.run("cat", input=b"on")).stdout == b"on"
 
 
 @pytest.mark.trio
 async def test_an_error_of_ours_while_a_channel_ends_is_told_too() -> None:
-    async def nothing(berth: Berth, wanted: ProgramWanted) -> None: ...
+    async def nothing(session: FakeSession, wanted: ProgramWanted) -> None: ...
 
-    async with open_quay(script=nothing, crashes=True) as quay, quay.client() as client:
+    async with open_host(script=nothing, crashes=True) as host, host.client() as client:
         await client.channel()
 
         def broken(event: Event) -> None:
             raise RuntimeError("a bug at the end")
 
-        quay.harbour.sessions[0].on_post = broken
+        host.supervisor.sessions[0].on_post = broken
         client.conn.abort()
-        await quay.harbour.connections[0].seen(Disconnected)
-        assert "a bug at the end" in quay.harbour.crashes[0][1]
+        await host.supervisor.connections[0].seen(Disconnected)
+        assert "a bug at the end" in host.supervisor.crashes[0][1]
 
 
 @pytest.mark.trio
 async def test_what_nobody_caught_in_the_loop_is_blamed_on_its_connection() -> None:
-    async with open_quay(crashes=True) as quay, quay.client() as other, quay.client() as client:
+    async with open_host(crashes=True) as host, host.client() as other, host.client() as client:
 
         def broken(data: bytes) -> None:
             raise ValueError("in the protocol")
 
-        quay.harbour.shores[1]._conn.data_received = broken  # type: ignore[attr-defined]
+        host.supervisor.transports[1]._conn.data_received = broken  # type: ignore[attr-defined]
         client.conn.send_debug("anything")
-        await quay.harbour.connections[1].seen(Disconnected)
-        name, why = quay.harbour.crashes[0]
-        assert name == quay.harbour.connections[1].id
+        await host.supervisor.connections[1].seen(Disconnected)
+        name, why = host.supervisor.crashes[0]
+        assert name == host.supervisor.connections[1].id
         assert "in the protocol" in why
         assert (await other.run("cat", input=b"on")).stdout == b"on"

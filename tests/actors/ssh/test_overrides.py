@@ -14,25 +14,25 @@ from actors.ssh import overrides
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, Wire
 from protocol.connection import Disconnected
 from protocol.session import OutputEnded, ProgramWanted
-from tests.actors.ssh.quay import PASSWORD, Berth, EchoStream, Quay, aio, open_quay, say, settings
+from tests.actors.ssh.host import PASSWORD, EchoStream, FakeSession, Host, aio, open_host, say, settings
 
 CHUNK = b"x" * 65536
 
 
-def connection(quay: Quay, place: int = 0) -> Connection:
-    return quay.harbour.shores[place]._conn  # type: ignore[attr-defined,no-any-return]
+def connection(host: Host, place: int = 0) -> Connection:
+    return host.supervisor.transports[place]._conn  # type: ignore[attr-defined,no-any-return]
 
 
-def wire(berth: Berth) -> Wire:
-    return berth.channel._wire  # type: ignore[attr-defined,no-any-return]
+def wire(session: FakeSession) -> Wire:
+    return session.channel._wire  # type: ignore[attr-defined,no-any-return]
 
 
 class Firehose(EchoStream):
     """A program that writes without end, whenever it may."""
 
-    def __init__(self, berth: Berth) -> None:
-        super().__init__(berth.pump)
-        self._loop = wire(berth).get_loop()
+    def __init__(self, session: FakeSession) -> None:
+        super().__init__(session.pump)
+        self._loop = wire(session).get_loop()
         self.stopped = trio.Event()
         self._go_on()
 
@@ -52,9 +52,9 @@ class Firehose(EchoStream):
         self._loop.call_soon(self._go_on)
 
 
-async def firehose(berth: Berth, wanted: ProgramWanted) -> None:
-    berth.hose = Firehose(berth)  # type: ignore[attr-defined]
-    berth.pump.join(berth.hose)  # type: ignore[attr-defined]
+async def firehose(session: FakeSession, wanted: ProgramWanted) -> None:
+    session.hose = Firehose(session)  # type: ignore[attr-defined]
+    session.pump.join(session.hose)  # type: ignore[attr-defined]
 
 
 def test_the_library_is_the_one_they_are_written_for() -> None:
@@ -64,85 +64,85 @@ def test_the_library_is_the_one_they_are_written_for() -> None:
 @pytest.mark.trio
 async def test_a_client_that_never_reads_its_socket_stops_the_program() -> None:
     """It announces a window of 4 GiB: only the socket says that it is slow."""
-    async with open_quay(script=firehose) as quay, quay.client() as client:
+    async with open_host(script=firehose) as host, host.client() as client:
         channel = await client.channel(window=2**32 - 1)
         client.conn._transport.pause_reading()
         channel._send_request(b"shell")
-        berth = quay.harbour.sessions[0]
-        await berth.seen(ProgramWanted)
+        session = host.supervisor.sessions[0]
+        await session.seen(ProgramWanted)
         await trio.testing.wait_all_tasks_blocked()
-        await berth.hose.stopped.wait()  # type: ignore[attr-defined]
-        sent = berth.pump.bytes_out
-        assert berth.channel.unsent_bytes() <= 3 * len(CHUNK)
-        assert connection(quay)._transport.get_write_buffer_size() < overrides.UNSENT_BYTES_MAX
+        await session.hose.stopped.wait()  # type: ignore[attr-defined]
+        sent = session.pump.bytes_out
+        assert session.channel.unsent_bytes() <= 3 * len(CHUNK)
+        assert connection(host)._transport.get_write_buffer_size() < overrides.UNSENT_BYTES_MAX
         client.conn._transport.resume_reading()
-        while berth.pump.bytes_out <= sent:
+        while session.pump.bytes_out <= sent:
             await trio.lowlevel.checkpoint()
-        berth.pump.drop()
+        session.pump.drop()
 
 
 @pytest.mark.trio
 async def test_a_client_that_never_reads_its_channel_stops_the_program() -> None:
-    async with open_quay(script=firehose) as quay, quay.client() as client:
+    async with open_host(script=firehose) as host, host.client() as client:
         channel = await client.channel(window=100_000)
         channel.pause_reading()
         assert await channel.ask(b"shell")
-        berth = quay.harbour.sessions[0]
-        await berth.hose.stopped.wait()  # type: ignore[attr-defined]
-        assert berth.pump.bytes_out <= 100_000 + 3 * len(CHUNK)
-        assert berth.channel.unsent_bytes() == berth.pump.bytes_out - 100_000
+        session = host.supervisor.sessions[0]
+        await session.hose.stopped.wait()  # type: ignore[attr-defined]
+        assert session.pump.bytes_out <= 100_000 + 3 * len(CHUNK)
+        assert session.channel.unsent_bytes() == session.pump.bytes_out - 100_000
         channel.resume_reading()
         while len(channel.log.stdout) < 1_000_000:
             await trio.lowlevel.checkpoint()
-        berth.pump.drop()
+        session.pump.drop()
 
 
 @pytest.mark.trio
 async def test_a_program_that_never_reads_stops_the_client() -> None:
-    async def deaf(berth: Berth, wanted: ProgramWanted) -> None:
-        berth.pump.join(EchoStream(berth.pump))
-        berth.pump.pause_input()
+    async def deaf(session: FakeSession, wanted: ProgramWanted) -> None:
+        session.pump.join(EchoStream(session.pump))
+        session.pump.pause_input()
 
-    async with open_quay(script=deaf) as quay, quay.client() as client:
+    async with open_host(script=deaf) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"shell")
         channel.write(b"x" * (8 << 20))
         await aio(asyncio.sleep, 0)
         await channel.ask(b"keepalive@openssh.com")
-        assert sum(len(data) for data, _ in wire(quay.harbour.sessions[0])._recv_buf) == 2 << 20
+        assert sum(len(data) for data, _ in wire(host.supervisor.sessions[0])._recv_buf) == 2 << 20
         assert channel.get_write_buffer_size() == 6 << 20
 
 
 @pytest.mark.trio
 async def test_held_back_input_in_tiny_packets_is_put_together() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         channel = await client.channel()
         for number in range(3000):
             channel.write(bytes([number % 256]))
         await channel.ask(b"keepalive@openssh.com")
-        berth = quay.harbour.sessions[0]
-        assert len(wire(berth)._recv_buf) == 3
+        session = host.supervisor.sessions[0]
+        assert len(wire(session)._recv_buf) == 3
         channel.write_eof()
         assert await channel.ask(b"shell")
-        await berth.seen(OutputEnded)
+        await session.seen(OutputEnded)
         await channel.log.closed.wait()
         assert channel.log.stdout == bytes(number % 256 for number in range(3000))
 
 
 @pytest.mark.trio
 async def test_data_waits_in_its_channel_while_keys_are_exchanged() -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         channel = await client.channel()
-        conn = connection(quay)
+        conn = connection(host)
         conn._kex_complete = False  # as it is while a client has begun to rekey and goes no further
-        berth = quay.harbour.sessions[0]
-        berth.channel.write(b"y" * 300_000, False)
-        assert berth.channel.unsent_bytes() == 300_000
+        session = host.supervisor.sessions[0]
+        session.channel.write(b"y" * 300_000, False)
+        assert session.channel.unsent_bytes() == 300_000
         assert conn._deferred_packets == []
         conn._kex_complete = True
         conn._send_deferred_packets()
-        assert berth.channel.unsent_bytes() == 0
-        berth.finish(0)
+        assert session.channel.unsent_bytes() == 0
+        session.finish(0)
         await channel.log.closed.wait()
         assert len(channel.log.stdout) == 300_000
 
@@ -150,7 +150,7 @@ async def test_data_waits_in_its_channel_while_keys_are_exchanged() -> None:
 @pytest.mark.trio
 async def test_rekeying_in_the_middle_loses_nothing() -> None:
     data = bytes(range(256)) * 40_000
-    async with open_quay() as quay, quay.client(rekey_bytes=1_000_000) as client:
+    async with open_host() as host, host.client(rekey_bytes=1_000_000) as client:
         done = await client.run("cat", input=data)
         assert done.stdout == data
 
@@ -175,16 +175,16 @@ async def test_what_arrives_behind_a_slow_login_step_does_not_pile_up() -> None:
             return PASSWORD
 
     flooders: list[asyncssh.SSHClientConnection] = []
-    async with open_quay(check=slow) as quay, trio.open_nursery() as nursery:
+    async with open_host(check=slow) as host, trio.open_nursery() as nursery:
 
         async def log_in() -> None:
-            async with quay.client(client_keys=None, client_factory=Flooder) as client:
+            async with host.client(client_keys=None, client_factory=Flooder) as client:
                 assert (await client.run("cat", input=b"in")).stdout == b"in"
 
         nursery.start_soon(log_in)
         await asked.wait()
         await trio.testing.wait_all_tasks_blocked()
-        conn = connection(quay)
+        conn = connection(host)
         handler, conn._recv_handler = conn._recv_handler, lambda: False  # as while an asynchronous step goes on
         for _ in range(100):
             flooders[0].send_packet(MSG_IGNORE, String(CHUNK))
@@ -201,12 +201,12 @@ async def test_a_client_that_asks_and_never_reads_the_answers_is_cut_off(monkeyp
     monkeypatch.setattr(overrides, "UNSENT_BYTES_MAX", 100_000)
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    async with open_quay() as quay:
-        narrow.connect(("127.0.0.1", quay.port))
-        async with quay.client(sock=narrow) as client:
-            connection(quay)._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # type: ignore[union-attr]
+    async with open_host() as host:
+        narrow.connect(("127.0.0.1", host.port))
+        async with host.client(sock=narrow) as client:
+            connection(host)._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # type: ignore[union-attr]
             client.conn._transport.pause_reading()
-            box = quay.harbour.connections[0]
+            box = host.supervisor.connections[0]
             while not box.all(Disconnected):
                 for _ in range(500):
                     client.conn._send_global_request(b"keepalive@openssh.com", want_reply=True)
@@ -224,7 +224,7 @@ async def test_empty_ignore_packets_only_where_they_hide_something(cipher: str, 
         seen += 1
 
     config = settings(ciphers=(cipher,))
-    async with open_quay(config, script=say) as quay, quay.client(encryption_algs=[cipher]) as client:
+    async with open_host(config, script=say) as host, host.client(encryption_algs=[cipher]) as client:
         client.conn._packet_handlers = {**client.conn._packet_handlers, MSG_IGNORE: count}
         await client.run("x")
     assert (seen > 0) == ignores
@@ -245,7 +245,7 @@ async def test_acks_are_quick_until_the_login_is_through() -> None:
     original = Connection.connection_made
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Connection, "connection_made", wrap)
-        async with open_quay(script=say) as quay, quay.client() as client:
+        async with open_host(script=say) as host, host.client() as client:
             before = len(asked)
             assert set(asked) == {(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)}
             assert before >= 4  # version, key exchange, service, login
@@ -255,20 +255,20 @@ async def test_acks_are_quick_until_the_login_is_through() -> None:
 
 @pytest.mark.trio
 async def test_a_login_builds_no_options_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_quay(script=say) as quay:
+    async with open_host(script=say) as host:
         options = asyncssh.SSHServerConnectionOptions
 
         async def boom(*args: object, **kwargs: object) -> None:
             raise AssertionError("asyncssh would do this in a thread, per user name")
 
         monkeypatch.setattr(options, "construct", boom)
-        async with quay.client() as client:
+        async with host.client() as client:
             await client.run("x")
 
 
 @pytest.mark.trio
 async def test_a_channel_of_tiny_packets_is_refused_and_so_is_the_thousandth(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         with pytest.raises(asyncssh.ChannelOpenError, match="too small packets"):
             await client.channel(packet_size=16)
         monkeypatch.setattr(overrides, "CHANNELS_MAX", 2)
@@ -280,6 +280,6 @@ async def test_a_channel_of_tiny_packets_is_refused_and_so_is_the_thousandth(mon
 
 @pytest.mark.trio
 async def test_the_logger_of_the_library_never_writes_a_command_down(caplog: pytest.LogCaptureFixture) -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         await client.run("secret-command")
     assert "secret" not in caplog.text

@@ -29,10 +29,10 @@ from protocol.session import (
     WindowChanged,
 )
 from protocol.settings import Record
-from tests.actors.ssh.quay import USER_KEY, Berth, EchoStream, open_quay, say, settings
+from tests.actors.ssh.host import USER_KEY, EchoStream, FakeSession, open_host, say, settings
 
 
-async def idle(berth: Berth, wanted: ProgramWanted) -> None:
+async def idle(session: FakeSession, wanted: ProgramWanted) -> None:
     """A program that goes on until the test ends it."""
 
 
@@ -42,10 +42,10 @@ def pty(term: bytes, columns: int, rows: int, modes: bytes = b"\0") -> bytes:
 
 @pytest.mark.trio
 async def test_a_command_goes_in_and_its_output_and_status_come_out() -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         done = await client.run("echo  'two  words' && x")
         assert (done.stdout, done.stderr, done.exit_status) == (b"echo  'two  words' && x", b"err", 7)
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         await session.seen(ChannelClosed)
         assert session.events == [
             ProgramWanted(program="exec", command="echo  'two  words' && x"),
@@ -55,22 +55,22 @@ async def test_a_command_goes_in_and_its_output_and_status_come_out() -> None:
 
 @pytest.mark.trio
 async def test_input_reaches_the_program_and_eof_is_a_half_close() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         done = await client.run("cat", input=b"hello" * 1000)
         assert (done.stdout, done.exit_status) == (b"hello" * 1000, 0)
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         await session.seen(ChannelClosed)
         assert session.events[1:] == [InputEnded(), OutputEnded(bytes_in=5000, bytes_out=5000), ChannelClosed()]
 
 
 @pytest.mark.trio
 async def test_no_input_is_delivered_before_the_program_is_joined() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
         channel.write(b"early")
         channel.write_eof()
         assert await channel.ask(b"shell")
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         assert session.pump.bytes_in == 0
         session.pump.join(EchoStream(session.pump))
         await session.seen(OutputEnded)
@@ -82,15 +82,15 @@ async def test_no_input_is_delivered_before_the_program_is_joined() -> None:
 
 @pytest.mark.trio
 async def test_order_at_the_end_holds_for_a_client_that_is_slow_to_read() -> None:
-    async def much(berth: Berth, wanted: ProgramWanted) -> None:
-        berth.channel.write(b"x" * 5000, False)
-        berth.finish(3)  # asked for at once, with 4 KB still unsent
+    async def much(session: FakeSession, wanted: ProgramWanted) -> None:
+        session.channel.write(b"x" * 5000, False)
+        session.finish(3)  # asked for at once, with 4 KB still unsent
 
-    async with open_quay(script=much) as quay, quay.client() as client:
+    async with open_host(script=much) as host, host.client() as client:
         channel = await client.channel(window=1000)
         channel.pause_reading()
         assert await channel.ask(b"exec", String(b"much"))
-        assert quay.harbour.sessions[0].channel.unsent_bytes() == 4000
+        assert host.supervisor.sessions[0].channel.unsent_bytes() == 4000
         channel.resume_reading()
         await channel.log.closed.wait()
         assert channel.log.stdout == b"x" * 5000
@@ -103,12 +103,12 @@ async def test_order_at_the_end_holds_for_a_client_that_is_slow_to_read() -> Non
 
 @pytest.mark.trio
 async def test_exit_signal() -> None:
-    async def killed(berth: Berth, wanted: ProgramWanted) -> None:
-        berth.channel.write_eof()
-        berth.channel.exit_signal("KILL", False, "out of memory")
-        berth.channel.close()
+    async def killed(session: FakeSession, wanted: ProgramWanted) -> None:
+        session.channel.write_eof()
+        session.channel.exit_signal("KILL", False, "out of memory")
+        session.channel.close()
 
-    async with open_quay(script=killed) as quay, quay.client() as client:
+    async with open_host(script=killed) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"shell")
         await channel.log.closed.wait()
@@ -117,9 +117,9 @@ async def test_exit_signal() -> None:
 
 @pytest.mark.trio
 async def test_a_word_written_before_the_program_was_asked_for_arrives() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         session.channel.write(b"MOORAGE: no room", True)
         session.finish(1)
         await channel.log.closed.wait()
@@ -128,17 +128,17 @@ async def test_a_word_written_before_the_program_was_asked_for_arrives() -> None
 
 @pytest.mark.trio
 async def test_abort_drops_what_is_unsent_and_is_told_once() -> None:
-    async def stuck(berth: Berth, wanted: ProgramWanted) -> None:
-        berth.channel.write(b"x" * 5000, False)
-        berth.pump.output_ended("")
-        assert berth.channel.unsent_bytes() == 4000
-        berth.channel.abort()
+    async def stuck(session: FakeSession, wanted: ProgramWanted) -> None:
+        session.channel.write(b"x" * 5000, False)
+        session.pump.output_ended("")
+        assert session.channel.unsent_bytes() == 4000
+        session.channel.abort()
 
-    async with open_quay(script=stuck) as quay, quay.client() as client:
+    async with open_host(script=stuck) as host, host.client() as client:
         channel = await client.channel(window=1000)
         assert await channel.ask(b"shell")
         await channel.log.closed.wait()
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         await session.seen(ChannelClosed)
         assert (await client.channel()) is not channel  # the connection goes on
         assert session.events == [ProgramWanted(program="shell"), ChannelClosed()]
@@ -148,23 +148,23 @@ async def test_abort_drops_what_is_unsent_and_is_told_once() -> None:
 
 @pytest.mark.trio
 async def test_a_lost_connection_closes_its_channels_and_says_why() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         await client.channel()
         client.conn.abort()
-        closed = await quay.harbour.sessions[0].seen(ChannelClosed)
+        closed = await host.supervisor.sessions[0].seen(ChannelClosed)
         assert closed.why == "Connection lost"
 
 
 @pytest.mark.trio
 async def test_env_value_goes_to_the_vault_and_only_its_name_into_the_event() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"env", String(b"LANG"), String("dé".encode()))
         assert not await channel.ask(b"env", String(b"A B"), String(b"x"))
         assert not await channel.ask(b"env", String(b"BAD"), String(b"\xff"))
         assert await channel.ask(b"shell")
         assert not await channel.ask(b"env", String(b"LATE"), String(b"x"))
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         assert session.vault.env == {"LANG": "dé"}
         offered = session.all(EnvOffered)
         assert [(event.name, event.taken) for event in offered] == [
@@ -177,16 +177,16 @@ async def test_env_value_goes_to_the_vault_and_only_its_name_into_the_event() ->
 
 @pytest.mark.trio
 async def test_env_that_its_actor_cannot_hear_is_not_taken() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
-        quay.harbour.sessions[0].offers_max = 0
+        host.supervisor.sessions[0].offers_max = 0
         assert not await channel.ask(b"env", String(b"LANG"), String(b"C"))
-        assert quay.harbour.sessions[0].vault.env == {}
+        assert host.supervisor.sessions[0].vault.env == {}
 
 
 @pytest.mark.trio
 async def test_terminal_sizes_and_signals() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
         size = UInt32(100) + UInt32(2**32 - 1) + UInt32(0) + UInt32(0)
         assert not await channel.ask(b"window-change", size)
@@ -196,7 +196,7 @@ async def test_terminal_sizes_and_signals() -> None:
         assert await channel.ask(b"window-change", size)
         for name in ("INT", "USR2"):
             assert await channel.ask(b"signal", String(name))
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         assert session.vault.term == "xterm-256color"
         assert session.all(PtyWanted) == [PtyWanted(term="xterm-256color", size=Size(0, 65535))]
         assert session.all(WindowChanged) == [WindowChanged(size=Size(100, 65535))]
@@ -206,12 +206,12 @@ async def test_terminal_sizes_and_signals() -> None:
 
 @pytest.mark.trio
 async def test_what_a_peer_repeats_is_dropped_when_its_actor_is_busy() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
         for _ in range(200):
             channel._send_request(b"signal", String("HUP"))
         assert not await channel.ask(b"nonsense")
-        assert len(quay.harbour.sessions[0].all(SignalWanted)) == 64
+        assert len(host.supervisor.sessions[0].all(SignalWanted)) == 64
 
 
 @pytest.mark.trio
@@ -235,11 +235,11 @@ async def test_what_a_peer_repeats_is_dropped_when_its_actor_is_busy() -> None:
     ],
 )
 async def test_an_odd_request_is_answered_no_and_noted(request_name: bytes, payload: bytes) -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         channel = await client.channel()
         assert not await channel.ask(request_name, payload)
-        assert len(quay.harbour.sessions[0].events) == 1
-        odd = quay.harbour.sessions[0].all(OddRequest)[0]
+        assert len(host.supervisor.sessions[0].events) == 1
+        odd = host.supervisor.sessions[0].all(OddRequest)[0]
         assert odd.what.isascii() and odd.why
         assert await channel.ask(b"exec", String("still works"))
         await channel.log.closed.wait()
@@ -248,20 +248,20 @@ async def test_an_odd_request_is_answered_no_and_noted(request_name: bytes, payl
 
 @pytest.mark.trio
 async def test_a_channel_keepalive_is_answered_and_not_noted() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
         await channel.ask(b"keepalive@openssh.com")
-        assert quay.harbour.sessions[0].events == []
+        assert host.supervisor.sessions[0].events == []
 
 
 @pytest.mark.trio
 async def test_one_channel_has_one_program() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"exec", String("first"))
         assert not await channel.ask(b"exec", String("second"))
         assert not await channel.ask(b"shell")
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         why = "there is a program already; one channel has one"
         assert session.all(ProgramWanted) == [
             ProgramWanted(program="exec", command="first"),
@@ -273,42 +273,42 @@ async def test_one_channel_has_one_program() -> None:
 
 @pytest.mark.trio
 async def test_a_command_is_taken_as_bytes_and_shown_escaped() -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"exec", String(b"caf\xe9 \\ \n"))
         await channel.log.closed.wait()
         assert channel.log.stdout == b"caf\xe9 \\ \n"
-        assert quay.harbour.sessions[0].all(ProgramWanted)[0].command == r"caf\xe9 \\ \n"
+        assert host.supervisor.sessions[0].all(ProgramWanted)[0].command == r"caf\xe9 \\ \n"
 
 
 @pytest.mark.trio
 async def test_a_long_command_is_cut_in_the_event_only() -> None:
     command = b"x" * 240 * 1024
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"exec", String(command))
         await channel.log.closed.wait()
         assert channel.log.stdout == command
-        assert len(quay.harbour.sessions[0].all(ProgramWanted)[0].command) == 4096
+        assert len(host.supervisor.sessions[0].all(ProgramWanted)[0].command) == 4096
 
 
 @pytest.mark.trio
 async def test_commands_can_be_recorded_as_hashes() -> None:
     config = replace(settings(), record=Record(commands="hash"))
-    async with open_quay(config, script=say) as quay, quay.client() as client:
+    async with open_host(config, script=say) as host, host.client() as client:
         await client.run("secret")
-        wanted = quay.harbour.sessions[0].all(ProgramWanted)[0]
+        wanted = host.supervisor.sessions[0].all(ProgramWanted)[0]
         assert wanted.command == "sha256:" + hashlib.sha256(b"secret").hexdigest()
 
 
 @pytest.mark.trio
 @pytest.mark.parametrize("command", [b"", b" ", b"\n"])
 async def test_blank_commands_are_commands(command: bytes) -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"exec", String(command))
         await channel.log.closed.wait()
-        wanted = quay.harbour.sessions[0].all(ProgramWanted)[0]
+        wanted = host.supervisor.sessions[0].all(ProgramWanted)[0]
         assert (wanted.program, wanted.admitted) == ("exec", True)
 
 
@@ -324,51 +324,51 @@ async def test_blank_commands_are_commands(command: bytes) -> None:
 async def test_what_cannot_be_run_is_answered_yes_so_that_its_sentence_arrives(
     request_name: bytes, text: bytes, sentence: bytes
 ) -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(request_name, String(text))
         await channel.log.closed.wait()
         assert (channel.log.stderr, channel.log.exit) == (sentence, 1)
-        wanted = quay.harbour.sessions[0].all(ProgramWanted)[0]
+        wanted = host.supervisor.sessions[0].all(ProgramWanted)[0]
         assert not wanted.admitted
         assert wanted.why.encode() + b"\n" == sentence
 
 
 @pytest.mark.trio
 async def test_a_subsystem_of_the_map_is_admitted_by_name() -> None:
-    async with open_quay() as quay, quay.client() as client:
+    async with open_host() as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"subsystem", String("sftp"))
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         assert session.all(ProgramWanted) == [ProgramWanted(program="subsystem", command="sftp")]
         assert session.vault.subsystem == "sftp"
 
 
 @pytest.mark.trio
 async def test_a_session_that_may_not_open_is_refused_with_the_sentence() -> None:
-    async with open_quay() as quay, quay.client() as client:
-        quay.harbour.refusal = "10 sessions are the most"
+    async with open_host() as host, host.client() as client:
+        host.supervisor.refusal = "10 sessions are the most"
         with pytest.raises(asyncssh.ChannelOpenError, match="10 sessions are the most"):
             await client.channel()
-        assert quay.harbour.connections[0].all(RequestRefused) == [
+        assert host.supervisor.connections[0].all(RequestRefused) == [
             RequestRefused(what="session", why="10 sessions are the most")
         ]
-        quay.harbour.refusal = ""
+        host.supervisor.refusal = ""
         assert (await client.run("cat", input=b"x")).stdout == b"x"
 
 
 @pytest.mark.trio
 async def test_a_client_that_closes_is_heard_though_its_input_was_never_read() -> None:
-    async def deaf(berth: Berth, wanted: ProgramWanted) -> None:
-        berth.pump.join(EchoStream(berth.pump))
-        berth.pump.pause_input()
+    async def deaf(session: FakeSession, wanted: ProgramWanted) -> None:
+        session.pump.join(EchoStream(session.pump))
+        session.pump.pause_input()
 
-    async with open_quay(script=deaf) as quay, quay.client() as client:
+    async with open_host(script=deaf) as host, host.client() as client:
         channel = await client.channel()
         assert await channel.ask(b"shell")
         channel.write(b"x" * 100_000)
         channel.close()
-        await quay.harbour.sessions[0].seen(ChannelClosed)
+        await host.supervisor.sessions[0].seen(ChannelClosed)
 
 
 @pytest.mark.trio
@@ -377,20 +377,20 @@ async def test_a_key_with_a_forced_command_and_no_pty_gets_only_that() -> None:
     config = settings()
     alice = replace(config.auth.users["alice"], authorized_keys=(line,))
     config = replace(config, auth=replace(config.auth, users={"alice": alice}))
-    async with open_quay(config, script=say) as quay, quay.client() as client:
+    async with open_host(config, script=say) as host, host.client() as client:
         channel = await client.channel()
         assert not await channel.ask(b"pty-req", pty(b"xterm", 80, 24))
         assert await channel.ask(b"exec", String("rm -rf /"))
         await channel.log.closed.wait()
         assert channel.log.stdout == b"forced one"
-        assert quay.harbour.sessions[0].vault.env == {"SSH_ORIGINAL_COMMAND": "rm -rf /"}
+        assert host.supervisor.sessions[0].vault.env == {"SSH_ORIGINAL_COMMAND": "rm -rf /"}
 
 
 @pytest.mark.trio
 async def test_calls_from_a_trio_task_work_as_those_from_a_callback() -> None:
-    async with open_quay(script=idle) as quay, quay.client() as client:
+    async with open_host(script=idle) as host, host.client() as client:
         process = await client.start("x")
-        session = quay.harbour.sessions[0]
+        session = host.supervisor.sessions[0]
         await trio.lowlevel.checkpoint()
         session.channel.write(b"from trio", False)
         session.finish(0)

@@ -12,7 +12,7 @@ from actors.ssh import auth, keys, options, requests
 from actors.ssh.text import escaped
 from protocol.base import Size
 from protocol.settings import Auth, Settings, Ssh, User
-from tests.actors.ssh.quay import USER_KEY, open_quay, say, settings
+from tests.actors.ssh.host import USER_KEY, open_host, say, settings
 
 LINE = USER_KEY.export_public_key().decode().strip()
 
@@ -31,7 +31,7 @@ async def test_host_keys_of_every_type_as_text_and_as_file(algorithm: str, tmp_p
     for hostkey in (text, str(tmp_path / "key")):
         config = settings(hostkeys=(hostkey,))
         assert keys.check(config) == []
-        async with open_quay(config, script=say) as quay, quay.client() as client:
+        async with open_host(config, script=say) as host, host.client() as client:
             assert client.conn.get_server_host_key().get_algorithm() == algorithm
 
 
@@ -43,7 +43,7 @@ async def test_a_certificate_beside_the_key_is_shown(tmp_path: Path) -> None:
     certificate.write_certificate(str(tmp_path / "key-cert.pub"))
     known = ([], [authority.convert_to_public()], [])
     config = settings(hostkeys=(str(tmp_path / "key"),))
-    async with open_quay(config, script=say) as quay, quay.client(known_hosts=known) as client:
+    async with open_host(config, script=say) as host, host.client(known_hosts=known) as client:
         assert (await client.run("x")).exit_status == 7
 
 
@@ -133,7 +133,7 @@ def test_listen_addresses_that_are_none(text: str) -> None:
 
 @pytest.mark.trio
 async def test_the_defaults_offer_aes_gcm_and_a_post_quantum_exchange_first() -> None:
-    async with open_quay(script=say) as quay, quay.client() as client:
+    async with open_host(script=say) as host, host.client() as client:
         kexinit = client.conn._server_kexinit
         assert b"mlkem768x25519-sha256,curve25519-sha256," in kexinit
         assert b"aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com" in kexinit
@@ -144,11 +144,11 @@ async def test_the_defaults_offer_aes_gcm_and_a_post_quantum_exchange_first() ->
 @pytest.mark.trio
 async def test_configured_algorithms_are_the_ones_used() -> None:
     config = settings(ciphers=("aes256-ctr",), kex=("ecdh-sha2-nistp256",), macs=("hmac-sha2-512",))
-    async with open_quay(config, script=say) as quay, quay.client() as client:
+    async with open_host(config, script=say) as host, host.client() as client:
         assert client.conn.get_extra_info("send_cipher") == "aes256-ctr"
         assert client.conn.get_extra_info("send_mac") == "hmac-sha2-512"
         with pytest.raises(asyncssh.KeyExchangeFailed):
-            async with quay.client(encryption_algs=["aes128-gcm@openssh.com"]):
+            async with host.client(encryption_algs=["aes128-gcm@openssh.com"]):
                 pass
 
 
@@ -161,7 +161,7 @@ async def test_authorized_keys_as_lines_and_as_files(as_file: bool, tmp_path: Pa
     alice = User(authorized_keys=(str(tmp_path / "keys") if as_file else text,))
     config = replace(settings(), auth=Auth(users={"alice": alice}))
     assert auth.check(config) == []
-    async with open_quay(config, script=say) as quay, quay.client() as client:
+    async with open_host(config, script=say) as host, host.client() as client:
         assert (await client.run("x")).stdout == b"x"
 
 
@@ -191,9 +191,9 @@ def test_key_options_that_are_kept_to_are_fine() -> None:
 async def test_a_key_from_elsewhere_is_not_let_in() -> None:
     alice = User(authorized_keys=(f'from="10.1.2.3" {LINE}',))
     config = replace(settings(), auth=Auth(users={"alice": alice}))
-    async with open_quay(config) as quay:
+    async with open_host(config) as host:
         with pytest.raises(asyncssh.PermissionDenied):
-            async with quay.client():
+            async with host.client():
                 pass
 
 
@@ -204,12 +204,12 @@ async def test_a_users_certificate_of_a_trusted_authority_logs_in() -> None:
     config = replace(settings(), auth=Auth(users={"alice": User(authorized_keys=(line,))}))
     good = authority.generate_user_certificate(USER_KEY, "alice's", principals=["alice"])
     bad = authority.generate_user_certificate(USER_KEY, "bob's", principals=["bob"])
-    async with open_quay(config, script=say) as quay:
-        async with quay.client(client_keys=[(USER_KEY, good)]):
-            event = quay.harbour.connections[0].events[-1]
+    async with open_host(config, script=say) as host:
+        async with host.client(client_keys=[(USER_KEY, good)]):
+            event = host.supervisor.connections[0].events[-1]
             assert event.by == USER_KEY.get_fingerprint()  # type: ignore[attr-defined]
         with pytest.raises(asyncssh.PermissionDenied):
-            async with quay.client(client_keys=[(USER_KEY, bad)]):
+            async with host.client(client_keys=[(USER_KEY, bad)]):
                 pass
 
 
