@@ -67,9 +67,9 @@ def test_levels_by_every_name() -> None:
 def test_syslog_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    settings = Syslog(facility="local0", tag="harbour", pid=True)
+    settings = Syslog(facility="local0", tag="supervisor", pid=True)
     near = syslog_line(record(a=1), settings, "text", with_host=False)
-    assert near == f"<{16 * 8 + 5}>Mar  4 05:06:07 harbour[{os.getpid()}]: MOORAGE_READY\tready (a=1)"
+    assert near == f"<{16 * 8 + 5}>Mar  4 05:06:07 supervisor[{os.getpid()}]: MOORAGE_READY\tready (a=1)"
     far = syslog_line(record(a=1), Syslog(), "ljson", with_host=True)
     head = rf"<{4 * 8 + 5}>Mar  4 05:06:07 {re.escape(socket.gethostname())} Moorage: (.*)"
     found = re.fullmatch(head, far)

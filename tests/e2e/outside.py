@@ -1,0 +1,71 @@
+"""What others do on the same engine: asked for without the code under test."""
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from actors.engine.find import find_engine
+
+
+def call(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """One request to the engine: status, and the answer as JSON (None if it is empty)."""
+    parts = urlsplit(find_engine())
+    if parts.scheme == "unix":
+        connection = http.client.HTTPConnection("engine", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(30)
+        connection.sock.connect(parts.path)
+    else:
+        connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    try:
+        text = None if body is None else json.dumps(body)
+        connection.request(method, path, text, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        said = answer.read()
+        return answer.status, json.loads(said) if said else None
+    finally:
+        connection.close()
+
+
+def names(labels: Mapping[str, str]) -> set[str]:
+    """Containers with all these labels, running or not."""
+    filters = quote(json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]}))
+    status, found = call("GET", f"/containers/json?all=1&filters={filters}")
+    assert status == 200, found
+    return {one["Names"][0].lstrip("/") for one in found}
+
+
+def exists(name: str) -> bool:
+    return call("GET", f"/containers/{name}/json")[0] == 200
+
+
+def is_running(name: str) -> bool:
+    status, found = call("GET", f"/containers/{name}/json")
+    return bool(status == 200 and found["State"]["Running"])
+
+
+def start(name: str, image: str, labels: Mapping[str, str] | None = None) -> None:
+    """A running container that does nothing."""
+    body = {"Image": image, "Cmd": ["sleep", "infinity"], "Labels": labels or {}, "HostConfig": {"NetworkMode": "none"}}
+    status, said = call("POST", f"/containers/create?name={name}", body)
+    assert status == 201, said
+    assert call("POST", f"/containers/{name}/start")[0] == 204
+
+
+def remove(name: str) -> None:
+    call("DELETE", f"/containers/{name}?force=1&v=1")
+
+
+def kill(name: str, signal: str = "KILL") -> None:
+    call("POST", f"/containers/{name}/kill?signal={signal}")
+
+
+def forget_image(reference: str) -> None:
+    call("DELETE", f"/images/{reference}?force=1")
+
+
+def has_image(reference: str) -> bool:
+    return call("GET", f"/images/{reference}/json")[0] == 200

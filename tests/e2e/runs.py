@@ -1,0 +1,65 @@
+"""Runs from connect to the last removal: what the scenarios in `scenarios/` were recorded from.
+
+A run is an async function that opens a server, does what its docstring says and checks what a client is told. The
+rows that it is there for must be in its recording; `record.py` keeps one recording of each.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from protocol.ledger import Scenario
+from tests.e2e.harness import Builder
+from tests.registry import Registry
+
+
+class Setup(Builder):
+    """Where a run begins. The registries are there for those that need one."""
+
+    registry: Registry
+    registry_with_login: Registry
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """`rows` are what the recording shows (`A|B`: either). `kept`: which of the run's recordings, in order of birth."""
+
+    name: str
+    about: str
+    mode: str
+    end: str
+    rows: tuple[str, ...]
+    needs: tuple[str, ...]
+    kept: int
+    go: Callable[[Setup], Awaitable[None]]
+
+    def recording(self, setup: Setup) -> Scenario:
+        """The recording that shows it, checked to do so."""
+        scenario = setup.scenarios[self.kept][1]
+        fired = {line.answer.get("row") for line in scenario.lines}
+        absent = [row for row in self.rows if fired.isdisjoint(row.split("|"))]
+        assert not absent, f"{self.name}: {absent} did not fire"
+        return scenario
+
+
+RUNS: dict[str, Run] = {}
+
+
+def run(
+    name: str, *, end: str, rows: tuple[str, ...], needs: tuple[str, ...] = ("engine",), kept: int = 0
+) -> Callable[[Callable[[Setup], Awaitable[None]]], Callable[[Setup], Awaitable[None]]]:
+    """`needs`: pytest marks; without `engine` the engine is the fake one. The function's docstring is `about`."""
+
+    def note(go: Callable[[Setup], Awaitable[None]]) -> Callable[[Setup], Awaitable[None]]:
+        assert name not in RUNS and go.__doc__
+        mode = "session" if "session" in name.split("-") else "connection"
+        RUNS[name] = Run(name=name, about=go.__doc__, mode=mode, end=end, rows=rows, needs=needs, kept=kept, go=go)
+        return go
+
+    return note
+
+
+def all_runs() -> dict[str, Run]:
+    """By name, sorted. Imports the modules that hold them."""
+    from tests.e2e import runs_end, runs_fault, runs_program, runs_pull, runs_time  # noqa: F401
+
+    return dict(sorted(RUNS.items()))
