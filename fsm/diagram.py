@@ -16,7 +16,7 @@ from fsm.kernel import Kind, Row
 INK, FAINT, PAPER = "#1a1a1a", "#5f6368", "#ffffff"
 PLAIN, FINAL, TRACK, TRACK_FILL = "#dfe7f1", "#e6e6e6", "#b3261e", "#fbe3c8"  # each pair differs in grey too
 BREAK = '<BR ALIGN="LEFT"/>'
-FONT = "Helvetica,Arial,sans-serif"
+FONT = "Courier New,Courier,monospace"  # every monospaced font is as wide, so a table fits whoever draws it
 
 
 class Visit(Struct, frozen=True):

@@ -148,7 +148,7 @@ picture is stale. Each machine is here as `.svg` (to look at) and as `.mmd` (mer
 
 How to read a picture: each box is a state, with the time limits that run in it. Each line in it is a row of the
 table: its id, the event it waits for, `[the guard]` that must hold, `{the time limit}` that a `DeadlinePassed` is
-about, and below it the message codes it logs. Of several rows for one event the lowest id whose guard holds is taken.
+about, and below it the message codes it logs. Of several rows for one event the first whose guard holds is taken.
 On the right stands where it leads, and an arrow goes there. *stays*: the event is expected here and does not change the
 state. A double border is an end. An event that has no row in a state is refused, logged, and written to the scenario.
 
