@@ -124,7 +124,7 @@ async def _control_master(setup: Setup, mode: str) -> None:
             for status in range(5):
                 done = await harness.ssh(f"echo {status}; exit {status}", "-n", *socket, stdin=None)
                 assert done == Done(status, f"{status}\n".encode(), b"")
-            master.terminate()
+            await harness.ssh(None, "-O", "exit", *socket)  # a TERM that comes just before its poll is not noticed
             await master.wait()
         await harness.all_gone()
     assert len(setup.scenarios) == 1
