@@ -31,10 +31,16 @@ from protocol.session import (
     OpenTerminal,
     OrderSignal,
     OutputEnded,
+    ProgramExited,
+    ProgramSpawned,
     ProgramWanted,
     PtyWanted,
+    ResizeProgram,
     SendExit,
+    SignalProgram,
     SignalWanted,
+    SpawnFailed,
+    SpawnProgram,
     TellUser,
     WindowChanged,
 )
@@ -62,7 +68,7 @@ def note_size(cell: SessionCell, event: WindowChanged) -> Effects:
 
 
 def note_landed(cell: SessionCell, event: ContainerLanded) -> Effects:
-    cell.landed = event.id
+    cell.landed, cell.served, cell.runs_in = event.id, event.served, event.container
     return ()
 
 
@@ -78,6 +84,16 @@ def note_died(cell: SessionCell, event: ContainerExited) -> Effects:
 
 def note_exit(cell: SessionCell, event: ContainerExited) -> Effects:
     cell.exit = event
+    return ()
+
+
+def note_program_exit(cell: SessionCell, event: ProgramExited) -> Effects:
+    cell.exited = event
+    return ()
+
+
+def note_spawned(cell: SessionCell, event: ProgramSpawned) -> Effects:
+    cell.target = str(event.pid)
     return ()
 
 
@@ -136,6 +152,17 @@ def run_own(cell: SessionCell, event: ContainerLanded) -> Effects:
     return *_open_terminal(cell, "container"), *orders
 
 
+def spawn(cell: SessionCell, event: Event) -> Effects:
+    """The link keeps the order, so signals that came too early follow at once."""
+    if isinstance(event, ProgramWanted):
+        cell.program = event.program
+    if isinstance(event, ContainerLanded):
+        note_landed(cell, event)
+    held, cell.held = cell.held, ()
+    order = SpawnProgram(container=cell.runs_in, program=cell.program, tty=cell.pty, size=cell.size)
+    return order, *(SignalProgram(signal=name) for name in held)
+
+
 def _open_terminal(cell: SessionCell, target: str) -> Effects:
     """The size goes along when it is not the one that the program started with."""
     if not cell.pty:
@@ -168,6 +195,16 @@ def signal(cell: SessionCell, event: SignalWanted) -> Effects:
     return (OrderSignal(actor=f"{cell.session}-signal-{cell.children}", ordered=ordered),)
 
 
+def resize_program(cell: SessionCell, event: WindowChanged) -> Effects:
+    if not cell.pty or _drawn(event.size) is None:
+        return ()
+    return (ResizeProgram(size=event.size),)
+
+
+def signal_program(cell: SessionCell, event: SignalWanted) -> Effects:
+    return (SignalProgram(signal=event.signal),)
+
+
 def hold_signal(cell: SessionCell, event: SignalWanted) -> Effects:
     """Its output may reach the client before the engine's word reaches us that it has started."""
     if event.signal not in cell.held:
@@ -180,8 +217,10 @@ def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
 
 
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
-    """In session mode the program is sent TERM; in connection mode the connection ends the container."""
+    """A served program and one that is a container's own is sent TERM; an exec ends with its connection's container."""
     sentence = TellUser(text=event.why, code=codes.MOORAGE_TERMINATING.name)
+    if cell.served:
+        return sentence, SignalProgram(signal="TERM")
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
 
 
@@ -216,6 +255,11 @@ def fail_attach(cell: SessionCell, event: Event) -> Effects:
     return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, _why(cell, event), STATUS_NOT_RUN)
 
 
+def fail_spawn(cell: SessionCell, event: Event) -> Effects:
+    status = event.status if isinstance(event, SpawnFailed) else STATUS_NOT_RUN
+    return DropStream(), *_give_up(codes.MOORAGE_SPAWN_FAILED, _why(cell, event), status)
+
+
 def inspect(cell: SessionCell, event: Event) -> Effects:
     if isinstance(event, OutputEnded):
         cell.output_ended = True
@@ -245,8 +289,15 @@ def finish_own(cell: SessionCell, event: Event) -> Effects:
     return *_close_terminal(cell), SendExit(status=exit_.status, signal=name, message=message)
 
 
+def finish_program(cell: SessionCell, event: Event) -> Effects:
+    """Served, both known: the output is out and the agent has told how the program ended."""
+    exited = event if isinstance(event, ProgramExited) else cell.exited
+    assert exited is not None
+    return (SendExit(status=exited.status, signal=exited.signal, core=exited.core),)
+
+
 def finish_dead(cell: SessionCell, event: Event) -> Effects:
-    """Connection mode: the container ended under the program."""
+    """The container ended under the program."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
     assert exit_ is not None
     death = _death(exit_)

@@ -2,8 +2,8 @@
 
 from fsm.retry import RetryCell
 from protocol.base import Event, Size
-from protocol.container import ContainerExited, ContainerFailed
-from protocol.session import EnvOffered, ExecInspected, OutputEnded, Program, ProgramWanted
+from protocol.container import ContainerExited, ContainerFailed, ContainerLanded
+from protocol.session import EnvOffered, ExecInspected, OutputEnded, Program, ProgramExited, ProgramWanted
 from protocol.session import SessionState as S
 from protocol.settings import ExecutionMode
 from protocol.signal import SIGNAL_NUMBERS
@@ -28,11 +28,13 @@ class SessionCell(RetryCell):
     image: str = ""
     mode: ExecutionMode = "connection"
     can_size_first: bool = False
+    served: bool = False  # by the guest agent in the container
     program: Program = "shell"
     pty: bool = False
     size: Size | None = None
     started_size: Size | None = None  # what the program was started with
     landed: str = ""  # the engine's id of the container to run in
+    runs_in: str = ""  # the actor of that container
     failed: ContainerFailed | None = None
     target: str = ""
     terminal: str = ""
@@ -40,11 +42,26 @@ class SessionCell(RetryCell):
     held: tuple[str, ...] = ()  # signals that came before we heard of its start
     signals: tuple[str, ...] = ()
     exit: ContainerExited | None = None
+    exited: ProgramExited | None = None  # as the agent tells it
     output_ended: bool = False
 
 
 def mode_is_session(cell: SessionCell, event: Event) -> bool:
     return cell.mode == "session"
+
+
+def program_is_container(cell: SessionCell, event: Event) -> bool:
+    """The container's main program is the session's."""
+    return cell.mode == "session" and not cell.served
+
+
+def agent_is_here(cell: SessionCell, event: Event) -> bool:
+    """In the container that has landed."""
+    return event.served if isinstance(event, ContainerLanded) else cell.served
+
+
+def program_exit_is_known(cell: SessionCell, event: Event) -> bool:
+    return cell.exited is not None
 
 
 def is_taken(cell: SessionCell, event: EnvOffered) -> bool:
@@ -84,7 +101,7 @@ def stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
 
 
 def own_stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
-    return cell.mode == "session" and event.error != ""
+    return program_is_container(cell, event) and event.error != ""
 
 
 def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
@@ -94,7 +111,7 @@ def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
 def ended_by_our_signal(cell: SessionCell, event: Event) -> bool:
     """Session mode only: an exec's status does not tell what killed it."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
-    return cell.mode == "session" and exit_ is not None and signal_of(cell, exit_.status, exit_.oom) != ""
+    return program_is_container(cell, event) and exit_ is not None and signal_of(cell, exit_.status, exit_.oom) != ""
 
 
 def container_has_exited(cell: SessionCell, event: Event) -> bool:

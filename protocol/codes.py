@@ -79,6 +79,13 @@ MOORAGE_CONTAINER_LANDED = Code("MOORAGE_CONTAINER_LANDED", "info", "the contain
 MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the container ended under its connection",
     "The idle command ended, the container was removed from outside, or memory ran out. Its sessions are told and ended.",
     "the container ended (status {status}{oom})")
+MOORAGE_AGENT_AWAITED = Code("MOORAGE_AGENT_AWAITED", "debug", "waiting for the guest agent",
+    "The container runs; its first program is Moorage's agent, which is about to say hello.")
+MOORAGE_AGENT_FAILED = Code("MOORAGE_AGENT_FAILED", "error", "the guest agent did not answer",
+    "The container runs and its agent has said nothing, or has ended. docker.execution.transport exec does without one.",
+    "the guest agent in the container did not answer: {why}")
+MOORAGE_LINK_LOST = Code("MOORAGE_LINK_LOST", "warning", "the link to the guest agent is lost",
+    "The agent was killed, the container is ending, or the engine restarted. The container is removed.")
 MOORAGE_CONTAINER_UNWATCHED = Code("MOORAGE_CONTAINER_UNWATCHED", "notice", "the engine stopped telling us about a running container",
     "The wait call broke (an engine restart, say). The container goes on; we ask again.")
 DOCKER_CONTAINER_STOP = _docker("CONTAINER_STOP", "debug", "stopping the container",
@@ -118,6 +125,11 @@ DOCKER_EXEC_RESIZE = _docker("EXEC_RESIZE", "debug", "resizing the terminal",
     "A new window size is on its way to the program.")
 DOCKER_EXEC_RESIZE_FAILED = _docker("EXEC_RESIZE_FAILED", "notice", "the terminal could not be resized",
     "The engine refused, or the window timeout has passed; the program keeps the old size. Single tries are at debug.")
+MOORAGE_SPAWN = Code("MOORAGE_SPAWN", "debug", "starting the program through the guest agent",
+    "The agent in the container is asked to start the program; no call to the engine is needed.")
+MOORAGE_SPAWN_FAILED = Code("MOORAGE_SPAWN_FAILED", "notice", "the guest agent could not start the program",
+    "It is not in the image, may not be run, or the container has no room for it. The agent's own words say which.",
+    "the program could not be started: {why}")
 DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT = _docker("EXEC_SIGNAL_FAILED_NO_AGENT", "notice", "the signal was not delivered: no guest agent",
     "Connection mode: the engine's exec API has no signals, and there is no guest agent in the container.",
     "the signal {signal} was not delivered: signals need execution mode session, or a guest agent")

@@ -26,6 +26,7 @@ from protocol.session import (
     EnvOffered,
     ExecInspected,
     OutputEnded,
+    ProgramExited,
     ProgramWanted,
     SignalWanted,
     WindowChanged,
@@ -40,6 +41,7 @@ TERMED = ContainerExited(status=143)
 FAILED = ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="the container could not be started: no")
 LANDED = ContainerLanded(container="ct", id="c0")
 OWN = {"mode": "session", "container": "ct", "landed": "c0", "target": "c0"}
+SERVED = {"served": True, "runs_in": "ct", "target": "12"}
 PTY = {"pty": True, "size": SMALL, "terminal": "ss-tty"}
 
 
@@ -66,7 +68,13 @@ SPECIMENS: Mapping[str, Specimen] = {
     ),
     "container": Specimen(
         {"container": "ct", "owner": "cn", "image": "busybox:1", "id": "c0"},
-        {**TRIED, "session mode": {"mode": "session", "owner": "ss"}},
+        {
+            **TRIED,
+            "session mode": {"mode": "session", "owner": "ss"},
+            "served": {"link": "socket"},
+            "served, attached": {"link": "attach"},
+            "session mode, served": {"mode": "session", "owner": "ss", "link": "socket"},
+        },
         {"ABSENT": {"container": "", "owner": "", "image": "", "id": ""}, "RESOLVING": {"id": ""}},
     ),
     "connection": Specimen(
@@ -101,6 +109,13 @@ SPECIMENS: Mapping[str, Specimen] = {
             "own, out of memory": {**OWN, "exit": ContainerExited(status=137, oom=True)},
             "connection mode, signal delivered": {"exit": TERMED, "signals": ("TERM",)},
             "own, signal delivered": {**OWN, "signals": ("TERM",)},
+            "own, signal held": {**OWN, "held": ("INT", "TERM")},
+            "served": SERVED,
+            "served, pty": {**SERVED, "pty": True, "size": SMALL},
+            "served, exited": {**SERVED, "exited": ProgramExited(status=7)},
+            "served, killed": {**SERVED, "exited": ProgramExited(signal="SEGV", core=True)},
+            "served, container exited": {**SERVED, "exit": TERMED},
+            "own, served": {**OWN, **SERVED},
         },
         {
             "OPEN": {"target": ""},
@@ -118,7 +133,7 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
+    "pid": 12, "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
@@ -128,7 +143,9 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     Disconnected: {"in order": {"why": ""}},
     SessionEnded: {"another's": {"session": "s3"}},
     ContainerExited: {"by TERM": {"status": 143}, "out of memory": {"status": 137, "oom": True}},
-    ContainerWanted: {"session mode": {"mode": "session"}},
+    ContainerWanted: {"session mode": {"mode": "session"}, "served": {"link": "socket"}},
+    ContainerLanded: {"served": {"served": True}},
+    ProgramExited: {"by a signal": {"signal": "SEGV", "core": True, "status": 0}},
     ImageWanted: {
         "Always": {"policy": "Always"},
         "Never": {"policy": "Never"},
@@ -160,11 +177,13 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     Listening: {},
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
-CROSSED = (ContainerExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
+CROSSED = (ContainerExited, ContainerLanded, ProgramExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
 CROSSED_FAULTS = frozenset({"internal", "not_found"})
 # What comes to a machine that is new: no cell but the usual one.
 FIRST = (ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
-OPTIONAL = frozenset({"error", "bytes_in", "bytes_out", "oom", "taken", "admitted", "by", "client", "command"})
+OPTIONAL = frozenset(
+    {"core", "served", "link", "error", "bytes_in", "bytes_out", "oom", "taken", "admitted", "by", "client", "command"}
+)
 
 
 def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event]:

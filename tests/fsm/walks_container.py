@@ -7,8 +7,10 @@ from fsm.kernel import Kind
 from protocol.base import Effect, Event, Tell
 from protocol.connection import TerminateWanted
 from protocol.container import (
+    AgentGreeted,
     AttachContainer,
     AttachFailed,
+    AwaitAgent,
     AwaitExit,
     ContainerAttached,
     ContainerCreated,
@@ -25,6 +27,7 @@ from protocol.container import (
     KillContainer,
     KillFailed,
     LeaveImage,
+    LinkLost,
     OrphanFound,
     RemoveContainer,
     RemoveFailed,
@@ -37,7 +40,7 @@ from protocol.container import (
 from protocol.image import ImageFailed, ImageReady, PullProgressed
 from tests.fsm.walks import Choice, World, Wrong
 
-SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0}
+SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0, "link": 2.0}
 
 
 class ContainerWorld(World):
@@ -55,6 +58,8 @@ class ContainerWorld(World):
         self.stops = 0
         self.impatience = self.dice.choice((0.0, 0.02, 0.1))
         self.mode = self.dice.choice(("connection", "session"))
+        self.link = self.dice.choice(("none", "none", "attach", "socket"))
+        self.agent = "none"  # asked for, then here, then gone
         self.orphan = seed % 8 == 0
         if self.orphan:
             self.exists = self.dice.random() < 0.9
@@ -70,6 +75,7 @@ class ContainerWorld(World):
                     policy="Always",
                     mode=self.mode,  # type: ignore[arg-type]
                     seconds=seconds,
+                    link=self.link,  # type: ignore[arg-type]
                 )
             )
 
@@ -79,6 +85,10 @@ class ContainerWorld(World):
             found += [(0.5, lambda: PullProgressed(line="1 of 2 MB")), (0.5, self._image)]
         if self.waits and not (self.exists and self.runs):
             found.append((0.2, self._exited))
+        if self.agent == "asked for" and self.runs:
+            found.append((0.7, self._greets))
+        if self.agent in ("asked for", "here"):
+            found.append((0.5 if not self.runs else 0.05 * self.storm, self._link_lost))
         if self.waits and not self.fair:
             found.append((self.storm, self._unwatched))
         if self.runs:
@@ -104,7 +114,8 @@ class ContainerWorld(World):
                 self.attached = self.attached or well
                 return ContainerAttached() if well else self.fault(AttachFailed)
             case StartContainer(id="c0"):
-                self.expect(self.attached or self.mode == "connection", "started before it is attached")
+                wanted = self.link == "attach" or (self.link == "none" and self.mode == "session")
+                self.expect(self.attached == wanted, "started before it is attached")
                 if well and self.exists:
                     self.runs = True
                     return ContainerStarted()
@@ -143,6 +154,14 @@ class ContainerWorld(World):
             return self._exited()
         return PullProgressed(line="late") if self.cell.state == "RESOLVING" else self._stop()
 
+    def _greets(self) -> Event:
+        self.agent = "here"
+        return AgentGreeted()
+
+    def _link_lost(self) -> Event:
+        self.agent = "gone"
+        return LinkLost(why="the agent has ended")
+
     def _stop(self) -> Event:
         self.stops += 1
         return StopWanted(why="the owner is done")
@@ -163,6 +182,9 @@ class ContainerWorld(World):
             case AwaitExit(id="c0"):
                 self.expect(not self.waits, "waits twice")
                 self.waits = True
+            case AwaitAgent():
+                self.expect(self.link != "none" and self.agent == "none", "no agent, or asked for twice")
+                self.agent = "asked for"
             case CreateContainer() | AttachContainer() | StartContainer() | KillContainer() | RemoveContainer():
                 self.orders.append(effect)
             case _:
@@ -174,7 +196,8 @@ class ContainerWorld(World):
         match event:
             case ContainerProgressed():
                 self.expect(before == [], "progress after the end of it")
-            case ContainerLanded(container="ct", id="c0"):
+            case ContainerLanded(container="ct", id="c0", served=served):
+                self.expect(served == (self.link != "none"), "served by nobody, or not by its agent")
                 self.expect(before == [], f"landed after {before}")
             case ContainerFailed():
                 self.expect(before == [], f"failed after {before}")
