@@ -10,8 +10,8 @@ from actors.connection import ConnectionActor
 from actors.container import ContainerActor
 from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
-from actors.orders import idle_container, program_argv, program_container, program_env
-from actors.ports import Channel, ContainerOrder, FoundContainer, Mailbox, Transport
+from actors.orders import idle_container, may_be_served, program_argv, program_container, program_env
+from actors.ports import AgentLink, Channel, ContainerOrder, FoundContainer, ImageCommand, Mailbox, Transport
 from actors.recorder import SharedLog
 from actors.session import SessionActor
 from actors.signal import SignalActor
@@ -19,7 +19,7 @@ from actors.terminal import TerminalActor
 from actors.world import World
 from protocol import codes
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
-from protocol.container import ContainerWanted, OrphanFound, StopWanted, WantImage
+from protocol.container import ContainerWanted, Link, OrphanFound, StopWanted, WantImage
 from protocol.image import ImageWanted, WaiterLeft
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
 
@@ -29,6 +29,7 @@ FAREWELL_S = 10.0
 CLOSE_S = 10.0
 EXIT_CODE_S = 60.0
 TOLD_AGAIN_S = 10.0
+LINK_S = 2.0  # the engine tells of the end of a container whose agent is gone within milliseconds
 
 
 class Supervisor:
@@ -116,15 +117,19 @@ class Supervisor:
     # From the actors
 
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
-        """Mode connection: the container that the sessions' execs run in."""
-        labels = self._labels(owner.about)
-        token = self._token(effect.container)
-        order = idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
-        self._land(owner, effect, order, None)
+        """Mode connection: the container that the sessions' programs run in."""
+        self._land(owner, effect, self._idle(owner, effect), None)
+
+    def _idle(self, owner: ConnectionActor | SessionActor, effect: LandContainer) -> ContainerOrder:
+        labels, token = self._labels(owner.about), self._token(effect.container)
+        return idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
 
     def land_program(self, owner: SessionActor, effect: LandContainer) -> None:
-        """Mode session: the container whose main program is the session's."""
+        """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
         execution = self.settings.docker.execution
+        if self._link != "none":
+            self._land(owner, effect, self._idle(owner, effect), owner)
+            return
         order = program_container(
             execution,
             effect.container,
@@ -137,6 +142,16 @@ class Supervisor:
             effect.size,
         )
         self._land(owner, effect, order, owner)
+
+    def link_of(self, container: str) -> AgentLink | None:
+        """To the guest agent in this actor's container; None when it is gone."""
+        actor = self.world.actors.get(container)
+        return actor.link if isinstance(actor, ContainerActor) else None
+
+    def command_of(self, container: str) -> ImageCommand:
+        """What its image runs by itself."""
+        actor = self.world.actors.get(container)
+        return actor.image_command if isinstance(actor, ContainerActor) else ImageCommand()
 
     def open_terminal(self, owner: SessionActor, effect: OpenTerminal) -> None:
         self.world.spawn(TerminalActor(self.world, effect.terminal, owner.ledger, owner.about), effect.opened)
@@ -164,6 +179,12 @@ class Supervisor:
 
     # Within
 
+    @property
+    def _link(self) -> Link:
+        """How programs are started, for the settings that hold now."""
+        agents = self.world.agents
+        return "none" if agents is None or not may_be_served(self.settings.docker.execution) else agents.kind
+
     def _land(
         self, owner: ConnectionActor | SessionActor, effect: LandContainer, order: ContainerOrder,
         session: SessionActor | None,
@@ -173,6 +194,7 @@ class Supervisor:
             "container_start": timeouts.container_start,
             "container_stop": min(timeouts.container_stop, self.settings.shutdown.kill),
             "container_remove": timeouts.container_stop,
+            "link": LINK_S,
         }
         if session is not None:
             seconds["command_start"] = timeouts.command_start
@@ -184,6 +206,7 @@ class Supervisor:
             policy=execution.image_pull_policy,
             mode=execution.mode,
             seconds=seconds,
+            link=self._link,
         )
         pump = session.pump if session is not None else None
         actor = ContainerActor(

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from actors.actor import Actor
-from actors.ports import Engine
+from actors.ports import Agents, Engine
 from actors.recorder import Recorder, Recording
 from protocol import codes
 from protocol.base import Event
@@ -22,7 +22,7 @@ class World:
     """What every actor is given. `nursery` is the server's own: no actor's task is a child of another's.
 
     `instance` outlives restarts, `boot` is this process; both go into the labels of each container. `dice` is seeded
-    in simulations.
+    in simulations. Without `agents` programs are the engine's execs, or their container's own.
     """
 
     def __init__(
@@ -35,9 +35,11 @@ class World:
         instance: str,
         boot: str,
         dice: Random | None = None,
+        agents: Agents | None = None,
     ) -> None:
         self.settings, self.engine, self.recorder, self.say = settings, engine, recorder, say
         self.instance, self.boot = instance, boot
+        self.agents = agents
         self.actors: dict[str, Actor] = {}
         self.on_empty: Callable[[], None] = lambda: None
         self.on_crash: Callable[[Actor], None] = lambda actor: None

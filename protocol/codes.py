@@ -79,6 +79,12 @@ MOORAGE_CONTAINER_LANDED = Code("MOORAGE_CONTAINER_LANDED", "info", "the contain
 MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the container ended under its connection",
     "The idle command ended, the container was removed from outside, or memory ran out. Its sessions are told and ended.",
     "the container ended (status {status}{oom})")
+MOORAGE_AGENT_READY = Code("MOORAGE_AGENT_READY", "info", "the guest agent can be brought into containers",
+    "A container of its own has proved it at the start; `link` is how it is spoken to: a socket, or the attached stdio.",
+    outside=True)
+MOORAGE_AGENT_UNAVAILABLE = Code("MOORAGE_AGENT_UNAVAILABLE", "notice", "programs are started by the engine's exec",
+    "The guest agent cannot be brought into containers here; the details say why. Without it a program starts some 50 ms later, and terminal modes and signals to an exec are not served.",
+    outside=True)
 MOORAGE_AGENT_AWAITED = Code("MOORAGE_AGENT_AWAITED", "debug", "waiting for the guest agent",
     "The container runs; its first program is Moorage's agent, which is about to say hello.")
 MOORAGE_AGENT_FAILED = Code("MOORAGE_AGENT_FAILED", "error", "the guest agent did not answer",

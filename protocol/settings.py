@@ -71,6 +71,7 @@ class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     mode: ExecutionMode = "connection"
     idle_command: tuple[str, ...] = IDLE_COMMAND
     shell_command: tuple[str, ...] = SHELL_COMMAND
+    transport: Literal["auto", "served", "exec"] = "auto"
     agent_path: str = "/usr/bin/containerssh-agent"
     disable_agent: bool = False
     subsystems: dict[str, str] = field(default_factory=lambda: {"sftp": "/usr/lib/openssh/sftp-server"})

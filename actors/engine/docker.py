@@ -33,7 +33,7 @@ from actors.engine.orders import (
 from actors.engine.pull import PullProgress, raise_stream_error
 from actors.engine.stream import EngineStream, take_over
 from actors.engine.tls import tls_context
-from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, Sink, Stream
+from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from protocol.base import Size
 from protocol.settings import DockerConnection, RegistryAuth
 
@@ -101,6 +101,11 @@ class DockerEngine:
         with as_faults():
             return await fn(*args)
 
+    async def architecture(self) -> str:
+        """Of the host that the engine runs on, in the engine's words (amd64, arm64)."""
+        found = await self._call(self._control.version)
+        return str(found.get("Arch", ""))
+
     # Images.
 
     async def inspect_image(self, reference: str) -> str:
@@ -113,6 +118,12 @@ class DockerEngine:
         found = await self._call(self._control.images.inspect, checked_reference(reference))
         with as_faults():
             return dict((found.get("Config") or {}).get("Labels") or {})
+
+    async def image_command(self, reference: str) -> ImageCommand:
+        found = await self._call(self._control.images.inspect, checked_reference(reference))
+        with as_faults():
+            config = found.get("Config") or {}
+            return ImageCommand(entrypoint=config.get("Entrypoint") or (), command=config.get("Cmd") or ())
 
     async def image_exists(self, reference: str) -> bool:
         try:

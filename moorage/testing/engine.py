@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import trio
 from msgspec import Struct
 
-from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, Sink, Stream
+from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from moorage.testing.failpoints import Action, Failpoints
 from moorage.testing.fake_container import FakeContainer, FakeExec, FakeRun
 from moorage.testing.programs import SIGNALS, knows
@@ -214,6 +214,14 @@ class FakeEngine:
         if reference not in self.images:
             raise EngineFault("not_found", f"No such image: {reference}")
         return f"sha256:{Random(reference).getrandbits(256):064x}"
+
+    async def image_command(self, reference: str) -> ImageCommand:
+        return await self._control("image_command", lambda: self._image_command(reference))
+
+    def _image_command(self, reference: str) -> ImageCommand:
+        self._inspect_image(reference)
+        image = self.images[reference]
+        return ImageCommand(entrypoint=image.entrypoint, command=image.command)
 
     async def pull_image(
         self, reference: str, platform: Mapping[str, Any], auth: Mapping[str, str], progress: Callable[[str], None]

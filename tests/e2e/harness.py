@@ -221,8 +221,12 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`."""
-        execution = {"container": {"Image": FAKE_IMAGE if fake else self.image}, "host": {"NetworkMode": "none"}}
+        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`. Programs are the engine's execs."""
+        execution: dict[str, Any] = {
+            "transport": "exec",
+            "container": {"Image": FAKE_IMAGE if fake else self.image},
+            "host": {"NetworkMode": "none"},
+        }
         ssh, shutdown = more.pop("ssh", {}), more.pop("shutdown", {})
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
         if image := more.pop("image", ""):

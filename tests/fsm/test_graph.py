@@ -53,7 +53,11 @@ def with_row(row: Row) -> Kind:
         (graph.ids, with_row(Row("CT304", S.CREATING, StopWanted, None)), "CT304: not CT and four digits"),
         (graph.ids, with_row(Row("CT1506", S.CREATING, StopWanted, None)), "CT1506: the rows of CREATING"),
         (graph.guards, with_row(Row("CT1506", S.REMOVING_AGAIN, StopWanted, None)), "CT1506: a row above it"),
-        (graph.ends, without("CT0901", "CT0902", "CT0903", "CT0904", "CT0905", "CT0906", "CT0907"), "no way out of RUNNING"),
+        (
+            graph.ends,
+            without("CT0901", "CT0902", "CT0903", "CT0904", "CT0905", "CT0906", "CT0907"),
+            "no way out of RUNNING",
+        ),
         (graph.ends, without("CT0702", "CT0304", "CT0502"), "STARTING_AGAIN is never reached"),
         (graph.deadlines, without("CT0402"), "CREATING_AGAIN has no row for container_start"),
         (graph.outcomes, without("CT1208"), "REMOVING: no row for ContainerStarted, and StartContainer may be"),
