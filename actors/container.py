@@ -17,11 +17,13 @@ from protocol.container import (
     ContainerExited,
     ContainerKilled,
     ContainerRemoved,
+    ContainerRenamed,
     ContainerStarted,
     CreateContainer,
     KillContainer,
     LeaveImage,
     RemoveContainer,
+    RenameContainer,
     StartContainer,
     WantImage,
 )
@@ -39,7 +41,9 @@ class ContainerActor(Actor):
     """
 
     kind = CONTAINER
-    queued = frozenset({CreateContainer, AttachContainer, StartContainer, KillContainer, RemoveContainer})
+    queued = frozenset(
+        {CreateContainer, AttachContainer, StartContainer, KillContainer, RenameContainer, RemoveContainer}
+    )
     beside = frozenset({AwaitExit})
     outcomes = OUTCOMES
     cell: ContainerCell
@@ -94,8 +98,11 @@ class ContainerActor(Actor):
             case KillContainer(id=id, signal=signal):
                 await engine.kill_container(id, signal)
                 return ContainerKilled()
+            case RenameContainer(id=id, name=name):
+                await engine.rename_container(id, name)
+                return ContainerRenamed()
             case RemoveContainer():
-                await engine.remove_container(self.order.name, self.order.token)
+                await engine.remove_container(self.cell.id or self.order.name, self.order.token)
                 if self.link is not None:
                     self.link.close()
                 self.drop(AwaitExit)  # there is nothing left to end

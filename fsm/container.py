@@ -17,6 +17,7 @@ from protocol.container import (
     AwaitAgent,
     AwaitExit,
     ContainerAttached,
+    ContainerClaimed,
     ContainerCreated,
     ContainerExited,
     ContainerFailed,
@@ -24,6 +25,7 @@ from protocol.container import (
     ContainerLanded,
     ContainerProgressed,
     ContainerRemoved,
+    ContainerRenamed,
     ContainerStarted,
     ContainerWanted,
     CreateContainer,
@@ -36,6 +38,8 @@ from protocol.container import (
     OrphanFound,
     RemoveContainer,
     RemoveFailed,
+    RenameContainer,
+    RenameFailed,
     StartContainer,
     StartFailed,
     StopWanted,
@@ -142,6 +146,18 @@ def land_served(cell: ContainerCell, event: AgentGreeted) -> Effects:
     return (Tell(to=cell.owner, event=ContainerLanded(container=cell.container, id=cell.id, served=True)),)
 
 
+def change_hands(cell: ContainerCell, event: ContainerClaimed) -> Effects:
+    cell.owner = event.owner
+    landed = ContainerLanded(container=event.container, id=cell.id, served=cell.link != "none")
+    return Tell(to=cell.owner, event=landed), RenameContainer(id=cell.id, name=event.container)
+
+
+def disappoint(cell: ContainerCell, event: ContainerClaimed) -> Effects:
+    """It is ending already."""
+    code = codes.MOORAGE_SPARE_LOST
+    return (Tell(to=event.owner, event=ContainerFailed(code=code.name, why=code.user)),)
+
+
 def watch(cell: ContainerCell, event: Event) -> Effects:
     return (AwaitExit(id=cell.id),)
 
@@ -241,6 +257,7 @@ HELLO, MUTE, UNLINKED = codes.MOORAGE_AGENT_AWAITED, codes.MOORAGE_AGENT_FAILED,
 HALT, HALT_FAILED = codes.DOCKER_CONTAINER_STOP, codes.DOCKER_CONTAINER_STOP_FAILED
 GO, GO_FAILED = codes.DOCKER_CONTAINER_REMOVE, codes.DOCKER_CONTAINER_REMOVE_FAILED
 GONE = codes.DOCKER_CONTAINER_REMOVE_SUCCESSFUL
+NAME_KEPT = codes.MOORAGE_RENAME_FAILED
 ORPHAN = codes.MOORAGE_ORPHAN_FOUND
 
 # fmt: off
@@ -308,12 +325,18 @@ ROWS = (
     Row("CT0907", S.RUNNING,         TerminateWanted,   S.STOPPING,        None,                   agent_is_in_it,   (HALT,)),  # its sessions signal their programs
     Row("CT0905", S.RUNNING,         TerminateWanted,   S.STOPPING,        terminate,              None,             (HALT,)),
     Row("CT0906", S.RUNNING,         LinkLost,          S.UNLINKED,        None,                   None,             (UNLINKED,)),
+    Row("CT0908", S.RUNNING, ContainerClaimed, None, change_hands),
+    Row("CT0909", S.RUNNING, ContainerRenamed, None),
+    Row("CT0910", S.RUNNING, RenameFailed, None, None, None, (NAME_KEPT,)),
 
     Row("CT1001", S.UNWATCHED,       DeadlinePassed,    S.RUNNING,         watch,                  deadline=BACKOFF),
     Row("CT1002", S.UNWATCHED,       StopWanted,        S.REMOVING,        remove,                 None,             (GO,)),
     Row("CT1005", S.UNWATCHED,       TerminateWanted,   S.STOPPING,        None,                   agent_is_in_it,   (HALT,)),
     Row("CT1003", S.UNWATCHED,       TerminateWanted,   S.STOPPING,        terminate,              None,             (HALT,)),
     Row("CT1004", S.UNWATCHED,       LinkLost,          S.UNLINKED,        None,                   None,             (UNLINKED,)),
+    Row("CT1006", S.UNWATCHED, ContainerClaimed, None, change_hands),
+    Row("CT1007", S.UNWATCHED, ContainerRenamed, None),
+    Row("CT1008", S.UNWATCHED, RenameFailed, None, None, None, (NAME_KEPT,)),
 
     Row("CT1101", S.STOPPING,        ContainerExited,   S.REMOVING,        exited,                 None,             (GO,)),
     Row("CT1102", S.STOPPING,        WaitFailed,        S.REMOVING,        lost,                   None,             (GO,)),
@@ -323,6 +346,8 @@ ROWS = (
     Row("CT1106", S.STOPPING,        StopWanted,        S.REMOVING,        remove,                 None,             (GO,)),
     Row("CT1107", S.STOPPING,        TerminateWanted,   None),  # asked twice
     Row("CT1108", S.STOPPING,        LinkLost,          None),
+    Row("CT1109", S.STOPPING, ContainerRenamed, None),
+    Row("CT1110", S.STOPPING, RenameFailed, None, None, None, (NAME_KEPT,)),
 
     Row("CT1201", S.REMOVING,        ContainerRemoved,  S.REMOVED,         None,                   None,             (GONE,)),
     Row("CT1202", S.REMOVING,        RemoveFailed,      S.REMOVING_AGAIN,  back_off,               None,             (GO_FAILED.quiet(),)),
@@ -341,6 +366,9 @@ ROWS = (
     Row("CT1215", S.REMOVING,        TerminateWanted,   None),
     Row("CT1216", S.REMOVING,        AgentGreeted,      None),
     Row("CT1217", S.REMOVING,        LinkLost,          None),
+    Row("CT1218", S.REMOVING, ContainerClaimed, None, disappoint),
+    Row("CT1219", S.REMOVING, ContainerRenamed, None),
+    Row("CT1220", S.REMOVING, RenameFailed, None),
 
     Row("CT1301", S.REMOVING_AGAIN,  DeadlinePassed,    S.REMOVING,        remove,                 deadline=BACKOFF),
     Row("CT1302", S.REMOVING_AGAIN,  DeadlinePassed,    None,              None,                   None,             (GO_FAILED,),        REMOVE),
@@ -350,6 +378,7 @@ ROWS = (
     Row("CT1306", S.REMOVING_AGAIN,  TerminateWanted,   None),
     Row("CT1307", S.REMOVING_AGAIN,  AgentGreeted,      None),
     Row("CT1308", S.REMOVING_AGAIN,  LinkLost,          None),
+    Row("CT1309", S.REMOVING_AGAIN, ContainerClaimed, None, disappoint),
 
     Row("CT1401", S.LINKING,         AgentGreeted,      S.RUNNING,         land_served,            None,             (LANDED,)),
     Row("CT1402", S.LINKING,         LinkLost,          S.REMOVING,        fail_agent_and_remove,  None,             (MUTE, GO)),
@@ -365,6 +394,9 @@ ROWS = (
     Row("CT1503", S.UNLINKED,        DeadlinePassed,    S.REMOVING,        lost,                   None,             (GO,),               LINK),
     Row("CT1504", S.UNLINKED,        StopWanted,        S.REMOVING,        remove,                 None,             (GO,)),
     Row("CT1505", S.UNLINKED,        TerminateWanted,   S.REMOVING,        remove,                 None,             (GO,)),
+    Row("CT1506", S.UNLINKED, ContainerClaimed, None, disappoint),
+    Row("CT1507", S.UNLINKED, ContainerRenamed, None),
+    Row("CT1508", S.UNLINKED, RenameFailed, None, None, None, (NAME_KEPT,)),
 )
 # fmt: on
 

@@ -90,10 +90,19 @@ class Timeouts(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     http: Timeout = 15.0
 
 
+class Pool(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Ours: containers made ahead of their logins. `size` 0: none; `auto`: as many as were logged into lately."""
+
+    size: Literal["auto"] | Annotated[int, Meta(ge=0, le=1000)] = 0
+    max: Count = 8
+    ttl: Duration = 600.0
+
+
 class Docker(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     connection: DockerConnection = DockerConnection()
     execution: Execution = Execution()
     timeouts: Timeouts = Timeouts()
+    pool: Pool = Pool()
 
 
 class Ssh(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
