@@ -161,7 +161,7 @@ def exited(cell: ContainerCell, event: ContainerExited) -> Effects:
 
 
 def lost(cell: ContainerCell, event: Event) -> Effects:
-    """Somebody removed it, or killed its agent, behind our back; with what it ended is not known: it counts as killed."""
+    """Somebody removed it, or killed its agent, behind our back; how it ended is not known: it counts as killed."""
     return (*remove(cell, event), Tell(to=cell.owner, event=ContainerExited(status=137)))
 
 

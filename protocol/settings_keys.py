@@ -79,6 +79,11 @@ KEYS: dict[str, Key] = {
         "What runs when no command is given. Empty in mode session: the image's own CMD.",
         "an empty list in mode connection",
     ),
+    "docker.execution.transport": Key(
+        "How programs are started: `served`: by Moorage's own agent in the container; `exec`: by the engine's exec; "
+        "`auto`: served where that works (see `transport.md`).",
+        "`served` where the agent cannot be brought into containers (at the start)",
+    ),
     "docker.execution.agentPath": Key("Where ContainerSSH's guest agent is in the image. Not needed."),
     "docker.execution.disableAgent": Key("Never use a guest agent."),
     "docker.execution.subsystems": Key("Name of a subsystem to the path of its program in the image.", "an empty path"),

@@ -221,7 +221,7 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`. Programs are the engine's execs."""
+        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`. The transport is `exec`."""
         execution: dict[str, Any] = {
             "transport": "exec",
             "container": {"Image": FAKE_IMAGE if fake else self.image},
