@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.ports import AgentLink, ContainerOrder, ImageCommand
-from fsm.container import CONTAINER, ContainerCell
+from fsm.container import ContainerCell
+from fsm.container_rows import CONTAINER
 from protocol.base import Effect, Event
 from protocol.container import (
     OUTCOMES,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fsm.connection import CONNECTION
-from fsm.container import CONTAINER
+from fsm.container_rows import CONTAINER
 from fsm.image import IMAGE
 from fsm.kernel import Kind
 from fsm.server import SERVER

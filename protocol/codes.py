@@ -83,7 +83,7 @@ MOORAGE_AGENT_READY = Code("MOORAGE_AGENT_READY", "info", "the guest agent can b
     "A container of its own has proved it at the start; `link` is how it is spoken to: a socket, or the attached stdio.",
     outside=True)
 MOORAGE_AGENT_UNAVAILABLE = Code("MOORAGE_AGENT_UNAVAILABLE", "notice", "programs are started by the engine's exec",
-    "The guest agent cannot be brought into containers here; the details say why. Without it a program starts some 50 ms later, and terminal modes and signals to an exec are not served.",
+    "The guest agent cannot be brought into containers here; the details say why. Without it terminal modes, and signals to an exec, are not served.",
     outside=True)
 MOORAGE_AGENT_AWAITED = Code("MOORAGE_AGENT_AWAITED", "debug", "waiting for the guest agent",
     "The container runs; its first program is Moorage's agent, which is about to say hello.")

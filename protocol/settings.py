@@ -17,6 +17,7 @@ Duration = Annotated[float, Meta(extra={"unit": "duration"})]
 Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
 Secret = Annotated[str, Meta(extra={"secret": True})]
 Count = Annotated[int, Meta(ge=1)]
+SpareCount = Annotated[int, Meta(ge=0, le=1000)]
 # Docker Engine API objects; `settings_engine.py` knows their fields.
 ContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container"})]
 HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
@@ -93,7 +94,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
 class Pool(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Ours: containers made ahead of their logins. `size` 0: none; `auto`: as many as were logged into lately."""
 
-    size: Literal["auto"] | Annotated[int, Meta(ge=0, le=1000)] = 0
+    size: Literal["auto"] | SpareCount = 0
     max: Count = 8
     ttl: Duration = 600.0
 
