@@ -20,8 +20,19 @@ STAGES = ("protocol", "limit", "resources", "terminal", "user", "directory", "ex
 ENDINGS = ("status", "signal", "signal_with_core")
 # RFC 4254 section 6.9, in the numbers of Linux on x86_64 and aarch64.
 SIGNALS = {
-    "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12,
-    "PIPE": 13, "ALRM": 14, "TERM": 15,
+    "HUP": 1,
+    "INT": 2,
+    "QUIT": 3,
+    "ILL": 4,
+    "ABRT": 6,
+    "FPE": 8,
+    "KILL": 9,
+    "USR1": 10,
+    "SEGV": 11,
+    "USR2": 12,
+    "PIPE": 13,
+    "ALRM": 14,
+    "TERM": 15,
 }
 
 

@@ -184,8 +184,8 @@ def test_end_of_stdin_does_nothing_to_a_terminal(guest: Guest) -> None:
 def test_signals_go_to_the_group_in_the_foreground(guest: Guest) -> None:
     """As Ctrl-C would: the job and not the shell behind it."""
     channel = guest.spawn("sh", "-i", env=(b"PATH=/usr/bin:/bin", b"PS1=$ "), terminal=TERMINAL)
-    guest.send(Data(channel=channel, stream=STDIN, piece=b"sh -c 'echo job; exec sleep 60'\n"))
-    guest.output(channel, b"\r\njob")
+    guest.send(Data(channel=channel, stream=STDIN, piece=b"sh -c 'echo j\"\"ob; exec sleep 60'\n"))
+    guest.output(channel, b"job")
     guest.send(Signal(channel=channel, number=signal.SIGTERM))
     guest.send(Data(channel=channel, stream=STDIN, piece=b"echo code $?\n"))
     guest.output(channel, b"code 143")
