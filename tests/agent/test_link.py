@@ -1,7 +1,10 @@
 """`agent serve`, the link: many programs on it, flow control, and what happens when it breaks."""
 
+import errno
 import os
+import resource
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,12 +119,29 @@ def test_who_closes_stdin_is_reported(guest: Guest) -> None:
     guest.finish(channel)
 
 
-def test_more_programs_than_there_are_channels(boot: Callable[..., Guest]) -> None:
-    """Programs that do not exist, so that no thousand processes are needed: their answers are not read."""
-    guest = boot().greet()
-    sleepers = [guest.spawn("sleep", "60") for _ in range(40)]
-    assert {guest.next(Spawned, it).channel for it in sleepers} == set(sleepers)
+def test_more_programs_than_there_are_channels(guest: Guest) -> None:
+    _, most = resource.prlimit(guest.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(guest.process.pid, resource.RLIMIT_NOFILE, (most, most))
+    for channel in range(1, guest.hello.channels_max + 2):
+        guest.send(Spawn(channel=channel, argv=(b"/bin/sleep", b"60")))
+    over = guest.hello.channels_max + 1
+    assert list(guest.order(over)) == [Err(channel=over, stage="limit", errno=errno.EAGAIN), Close(channel=over)]
+    guest.send(Close(channel=5))
+    guest.finish(5)
+    guest.send(Spawn(channel=over, argv=(b"true",)))
+    assert guest.finish(over).exit
     assert guest.hang_up() == 0
+
+
+def test_more_descriptors_than_there_may_be(guest: Guest) -> None:
+    resource.prlimit(guest.process.pid, resource.RLIMIT_NOFILE, (16, 16))
+    channels = [guest.spawn("sleep", "60") for _ in range(6)]
+    refused = guest.next(Err)
+    assert (refused.stage, refused.errno) == ("resources", errno.EMFILE)
+    for channel in channels:
+        guest.send(Close(channel=channel))
+        guest.finish(channel)
+    assert guest.run("echo", "again").out == b"again\n"
 
 
 def test_frames_for_a_channel_that_has_ended_are_late_and_not_wrong(guest: Guest) -> None:
@@ -139,7 +159,7 @@ def test_frames_for_a_channel_that_has_ended_are_late_and_not_wrong(guest: Guest
 def broken(guest: Guest) -> None:
     """The link is over by the host's fault: an ERR on channel 0, exit code 5, and nothing left."""
     with pytest.raises(Ended):
-        guest.take(lambda frame: frame == Err(channel=0, stage="protocol", errno=71))
+        guest.take(lambda frame: frame == Err(channel=0, stage="protocol", errno=errno.EPROTO))
         guest.take(lambda frame: False)
     assert guest.ended() == 5
 
@@ -233,8 +253,6 @@ def test_its_memory_is_closed_to_programs_of_its_user(guest: Guest, tmp_path: Pa
     """PR_SET_DUMPABLE 0 makes /proc/PID root's, whoever runs it; here: by the kernel's own answer."""
     ran = guest.run("cat", f"/proc/{guest.process.pid}/status")
     assert b"Name:\tagent" in ran.out
-    import subprocess
-
     code = "import os,sys; os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], ['agent', 'serve'])"
     binary = tmp_path.parent / "agent-for-nobody"
     binary.write_bytes(Path(f"/proc/{guest.process.pid}/exe").read_bytes())
