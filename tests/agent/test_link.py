@@ -134,7 +134,7 @@ def test_more_programs_than_there_are_channels(guest: Guest) -> None:
 
 
 def test_more_descriptors_than_there_may_be(guest: Guest) -> None:
-    resource.prlimit(guest.process.pid, resource.RLIMIT_NOFILE, (16, 16))
+    resource.prlimit(guest.process.pid, resource.RLIMIT_NOFILE, (24, 24))
     channels = [guest.spawn("sleep", "60") for _ in range(6)]
     refused = guest.next(Err)
     assert (refused.stage, refused.errno) == ("resources", errno.EMFILE)
