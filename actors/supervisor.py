@@ -12,7 +12,7 @@ from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
 from actors.orders import idle_container, program_argv, program_container, program_env
 from actors.ports import Channel, ContainerOrder, FoundContainer, Mailbox, Transport
-from actors.recorder import SharedLog
+from actors.recorder import Recording
 from actors.session import SessionActor
 from actors.signal import SignalActor
 from actors.terminal import TerminalActor
@@ -207,8 +207,8 @@ class Supervisor:
         else:
             image.post(wanted)
         self._image_of[container.id] = image
-        assert isinstance(image.ledger, SharedLog)
-        container.ledger.join(image.ledger)  # type: ignore[attr-defined]
+        assert isinstance(container.ledger, Recording)
+        image.record_in(container.ledger, container.id)
 
     def _leave_image(self, container: ContainerActor) -> None:
         if image := self._image_of.pop(container.id, None):
