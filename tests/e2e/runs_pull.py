@@ -1,4 +1,4 @@
-"""The image pull policy: the real engine, with a real registry on loopback and a proxy that counts what is asked of it."""
+"""The image pull policy: the real engine, a real registry on loopback, and a proxy that counts what is asked of it."""
 
 import base64
 import json
@@ -65,16 +65,18 @@ async def lands(harness: Harness) -> None:
 @run("pull-always", end="exit status 0", rows=("IM0101", "IM0401", "CT0201", "CT0701"), needs=PULLS)
 async def pull_always(setup: Setup) -> None:
     """Always: the registry is asked at every login, whether or not the image is here."""
-    async with offer(setup, "tools/always") as image:
-        async with setup.harness(image_pull_policy="Always", image=image.reference) as harness:
-            await lands(harness)
-            assert image.pulls == 1
-            await lands(harness)
-            assert image.pulls == 2
-            await harness.all_gone()
-            outside.forget_image(image.reference)
-            await lands(harness)
-            assert image.pulls == 3 and outside.has_image(image.reference)
+    async with (
+        offer(setup, "tools/always") as image,
+        setup.harness(image_pull_policy="Always", image=image.reference) as harness,
+    ):
+        await lands(harness)
+        assert image.pulls == 1
+        await lands(harness)
+        assert image.pulls == 2
+        await harness.all_gone()
+        outside.forget_image(image.reference)
+        await lands(harness)
+        assert image.pulls == 3 and outside.has_image(image.reference)
 
 
 @run("pull-if-not-present-absent", end="exit status 0", rows=("IM0103", "IM0203", "IM0401", "CT0701"), needs=PULLS)
@@ -89,12 +91,11 @@ async def pull_absent(setup: Setup) -> None:
 @run("pull-if-not-present-present", end="exit status 0", rows=("IM0103", "IM0201", "CT0701"), needs=PULLS, kept=1)
 async def pull_present(setup: Setup) -> None:
     """IfNotPresent, and the image is here: the registry is not asked."""
-    async with offer(setup, "tools/present") as image:
-        async with setup.harness(image=image.reference) as harness:
-            await lands(harness)
-            before = len(image.proxy.asked)
-            await lands(harness)
-            assert len(image.proxy.asked) == before
+    async with offer(setup, "tools/present") as image, setup.harness(image=image.reference) as harness:
+        await lands(harness)
+        before = len(image.proxy.asked)
+        await lands(harness)
+        assert len(image.proxy.asked) == before
 
 
 @run("pull-if-not-present-latest", end="exit status 0", rows=("IM0102", "IM0401", "CT0701"), needs=PULLS, kept=1)
@@ -140,7 +141,7 @@ async def pull_never_absent(setup: Setup) -> None:
 
 @run("session-pull-never-absent", end="exit status 125", rows=("IM0202", "CT0202", "SS0204"), needs=PULLS)
 async def session_never_absent(setup: Setup) -> None:
-    """The same in mode session."""
+    """Never, and the image of the session's own container is not here: one sentence, and the registry is not asked."""
     await _never_absent(setup, "session")
 
 
@@ -219,11 +220,13 @@ async def pull_broken(setup: Setup) -> None:
 async def pull_platform(setup: Setup) -> None:
     """A platform that the image does not have."""
     platform = {"os": "linux", "architecture": "s390x"}
-    async with offer(setup, "tools/platform") as image:
-        async with setup.harness(image=image.reference, platform=platform) as harness:
-            done = await harness.ssh("true")
-            code = FAILED if FAILED in harness.said else "DOCKER_CONTAINER_CREATE_FAILED"  # engines differ in when
-            told(done, code, "platform", "s390x")
+    async with (
+        offer(setup, "tools/platform") as image,
+        setup.harness(image=image.reference, platform=platform) as harness,
+    ):
+        done = await harness.ssh("true")
+        code = FAILED if FAILED in harness.said else "DOCKER_CONTAINER_CREATE_FAILED"  # engines differ in when
+        told(done, code, "platform", "s390x")
 
 
 @run("pull-one-for-many-logins", end="exit status 0", rows=("IM0405", "IM0401", "CT0701"), needs=PULLS)
@@ -248,12 +251,14 @@ async def pull_once(setup: Setup) -> None:
 )
 async def pull_progress(setup: Setup) -> None:
     """A user at a terminal waits for the pull and sees how far it is, in sizes."""
-    async with offer(setup, "tools/progress", held=True) as image:
-        async with setup.harness(image=image.reference) as harness:
-            async with harness.terminal("echo landed; exit 3", 100, 30) as terminal:
-                await terminal.until(b" MB\r\n")
-                image.proxy.open()
-                assert await terminal.end() == 3
+    async with (
+        offer(setup, "tools/progress", held=True) as image,
+        setup.harness(image=image.reference) as harness,
+        harness.terminal("echo landed; exit 3", 100, 30) as terminal,
+    ):
+        await terminal.until(b" MB\r\n")
+        image.proxy.open()
+        assert await terminal.end() == 3
     *lines, last, rest = terminal.shown.decode().split("\r\n")
     assert (last, rest) == ("landed", ""), terminal.shown
     downloading = re.compile(rf"moorage: {re.escape(image.reference)}: downloading \d layers?, [0-9.]+ of [0-9.]+ MB")
@@ -272,18 +277,20 @@ async def pull_progress(setup: Setup) -> None:
 async def pull_outlives(setup: Setup) -> None:
     """Two wait for one pull; the budget of the first ends, the pull goes on, and the second lands."""
     async with offer(setup, "tools/outlives", held=True) as image:
-        async with setup.harness(image=image.reference, container_start=4.0) as harness:
-            async with harness.ssh_process("true") as first:
+        async with (
+            setup.harness(image=image.reference, container_start=4.0) as harness,
+            harness.ssh_process("true") as first,
+        ):
+            await waiters(harness, 1)
+            await trio.sleep(2.0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lands, harness)
+                await waiters(harness, 2)
                 await waiters(harness, 1)
-                await trio.sleep(2.0)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(lands, harness)
-                    await waiters(harness, 2)
-                    await waiters(harness, 1)
-                    image.proxy.open()
-                    assert first.stderr is not None
-                    err = b"".join([piece async for piece in first.stderr])
-                told(Done(await first.wait(), b"", err), FAILED, "longer than docker.timeouts.containerStart (4 s)")
+                image.proxy.open()
+                assert first.stderr is not None
+                err = b"".join([piece async for piece in first.stderr])
+            told(Done(await first.wait(), b"", err), FAILED, "longer than docker.timeouts.containerStart (4 s)")
         assert image.pulls == 1
 
 

@@ -18,10 +18,12 @@ NEVER = "fail(unavailable)"
 @run("connection-start-expires-pull", end="exit status 125", rows=("CT0204", "IM0406"), needs=(*SSH, "registry"))
 async def start_pull(setup: Setup) -> None:
     """containerStart ends during the pull, which nobody else waits for: it is let go."""
-    async with offer(setup, "tools/slow", held=True) as image:
-        async with setup.harness(image=image.reference, container_start=1.0) as harness:
-            done = await harness.ssh("true")
-            told(done, PULL_FAILED, image.reference, "longer than docker.timeouts.containerStart (1 s)")
+    async with (
+        offer(setup, "tools/slow", held=True) as image,
+        setup.harness(image=image.reference, container_start=1.0) as harness,
+    ):
+        done = await harness.ssh("true")
+        told(done, PULL_FAILED, image.reference, "longer than docker.timeouts.containerStart (1 s)")
 
 
 def expires(name: str, limit: str, failpoint: str, row: str, code: str, about: str) -> None:
@@ -31,7 +33,7 @@ def expires(name: str, limit: str, failpoint: str, row: str, code: str, about: s
 
     async def go(setup: Setup) -> None:
         async with setup.fake_harness(failpoint, mode=mode, **{limit: LIMIT_S}) as harness, harness.client() as client:
-            told(await client.run("true"), code, f"longer than docker.timeouts.{keys[limit]} (0.3 s)")
+            told(await client.run("true"), code, f"it took longer than docker.timeouts.{keys[limit]} (0.3 s)")
 
     go.__doc__ = about
     run(name, end="exit status 125", rows=(row,), needs=())(go)
@@ -109,7 +111,7 @@ async def removal_late(setup: Setup) -> None:
 
 @run("connection-removal-late-again", end="exit status 0", rows=("CT1202", "CT1301", "CT1302", "CT1201"), needs=())
 async def removal_again(setup: Setup) -> None:
-    """The same while the engine refuses: tried until it is confirmed."""
+    """containerStop ends while the engine refuses to remove: the log says so, and it is tried until it is confirmed."""
     await _removed_late(setup, "remove_container: 4*fail(unavailable) -> off")
 
 
@@ -137,7 +139,7 @@ async def signal_late(setup: Setup) -> None:
 
 @run("session-signal-expires-again", end="exit status 4", rows=("SG0202", "SG0302"), needs=())
 async def signal_again(setup: Setup) -> None:
-    """The same between two tries."""
+    """`signal` ends between two tries to deliver one: the log says so, the program goes on."""
     await _signal(setup, "kill_container: fail(unavailable)")
 
 
@@ -158,16 +160,18 @@ async def window_late(setup: Setup) -> None:
 
 @run("connection-window-expires-again", end="exit status 5", rows=("TM0304", "TM0402"), needs=())
 async def window_again(setup: Setup) -> None:
-    """The same between two tries."""
+    """`window` ends between two tries to set a size: the log says so, the program goes on."""
     await _window(setup, f"resize_exec: {NEVER}")
 
 
 @run("connection-http-expires", end="exit status 0", rows=("CT0304", "CT0401", "CT0701"), needs=())
 async def http(setup: Setup) -> None:
     """`http` ends while one call hangs: it is tried again within containerStart."""
-    async with setup.fake_harness("create_container: 1*hang -> off", http_s=LIMIT_S) as harness:
-        async with harness.client() as client:
-            assert await client.run("echo ok") == Done(0, b"ok\n", b"")
+    async with (
+        setup.fake_harness("create_container: 1*hang -> off", http_s=LIMIT_S) as harness,
+        harness.client() as client,
+    ):
+        assert await client.run("echo ok") == Done(0, b"ok\n", b"")
 
 
 @run("connection-login-grace", end="closed by the server", rows=("CN0204", "CN0701"), needs=())
@@ -198,5 +202,5 @@ async def connection_longer(setup: Setup) -> None:
 
 @run("session-longer-than-all-limits", end="exit status 6", rows=("SS0212|SS0611", "SS0702"), needs=SSH)
 async def session_longer(setup: Setup) -> None:
-    """The same in mode session."""
+    """`ssh -n` with a container's main program that runs longer than every time limit: its own status."""
     await _longer(setup, "session")
