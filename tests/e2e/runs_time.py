@@ -168,7 +168,7 @@ async def window_again(setup: Setup) -> None:
 async def http(setup: Setup) -> None:
     """`http` ends while one call hangs: it is tried again within containerStart."""
     async with (
-        setup.fake_harness("create_container: 1*hang -> off", http_s=LIMIT_S) as harness,
+        setup.fake_harness("create_container: 1*hang -> off", http_s=LIMIT_S, http=LIMIT_S) as harness,
         harness.client() as client,
     ):
         assert await client.run("echo ok") == Done(0, b"ok\n", b"")
