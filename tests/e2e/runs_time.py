@@ -11,6 +11,8 @@ from tests.e2e.sentence import told
 
 SSH = ("engine", "openssh")
 LIMIT_S = 0.3
+AGAIN_LIMIT_S = 1.0  # by then the pauses between two tries are so long that the limit ends in one of them,
+# on any but the busiest machine; there it may end in a try, hence `|` in the rows of those runs
 LATE = "delay(0.9)"
 NEVER = "fail(unavailable)"
 
@@ -31,9 +33,11 @@ def expires(name: str, limit: str, failpoint: str, row: str, code: str, about: s
     keys = {"container_start": "containerStart", "command_start": "commandStart"}
     mode = "session" if name.startswith("session") else "connection"
 
+    limit_s = AGAIN_LIMIT_S if failpoint.endswith(NEVER) else LIMIT_S
+
     async def go(setup: Setup) -> None:
-        async with setup.fake_harness(failpoint, mode=mode, **{limit: LIMIT_S}) as harness, harness.client() as client:
-            told(await client.run("true"), code, f"it took longer than docker.timeouts.{keys[limit]} (0.3 s)")
+        async with setup.fake_harness(failpoint, mode=mode, **{limit: limit_s}) as harness, harness.client() as client:
+            told(await client.run("true"), code, f"it took longer than docker.timeouts.{keys[limit]} ({limit_s:g} s)")
 
     go.__doc__ = about
     run(name, end="exit status 125", rows=(row,), needs=())(go)
@@ -47,31 +51,31 @@ EXEC_CREATE, EXEC_ATTACH = "DOCKER_EXEC_CREATE_FAILED", "DOCKER_EXEC_ATTACH_FAIL
 for one in (
     ("connection-start-expires-create",       "container_start", f"create_container: {LATE}",  "CT0306", CREATE,
      "containerStart ends while the engine creates; what it made all the same is removed."),
-    ("connection-start-expires-create-again", "container_start", f"create_container: {NEVER}", "CT0402", CREATE,
+    ("connection-start-expires-create-again", "container_start", f"create_container: {NEVER}", "CT0402|CT0306", CREATE,
      "containerStart ends between two tries to create."),
     ("connection-start-expires-start",        "container_start", f"start_container: {LATE}",   "CT0704", START,
      "containerStart ends while the engine starts the container."),
-    ("connection-start-expires-start-again",  "container_start", f"start_container: {NEVER}",  "CT0802", START,
+    ("connection-start-expires-start-again",  "container_start", f"start_container: {NEVER}",  "CT0802|CT0704", START,
      "containerStart ends between two tries to start."),
     ("session-start-expires-attach",          "container_start", f"attach_container: {LATE}",  "CT0504", ATTACH,
      "containerStart ends while the engine attaches."),
-    ("session-start-expires-attach-again",    "container_start", f"attach_container: {NEVER}", "CT0602", ATTACH,
+    ("session-start-expires-attach-again",    "container_start", f"attach_container: {NEVER}", "CT0602|CT0504", ATTACH,
      "containerStart ends between two tries to attach."),
     ("session-command-expires-create",        "command_start",   f"create_container: {LATE}",  "CT0307", CREATE,
      "commandStart ends while the engine creates the program's container."),
-    ("session-command-expires-create-again",  "command_start",   f"create_container: {NEVER}", "CT0403", CREATE,
+    ("session-command-expires-create-again",  "command_start",   f"create_container: {NEVER}", "CT0403|CT0307", CREATE,
      "commandStart ends between two tries to create."),
     ("session-command-expires-attach",        "command_start",   f"attach_container: {LATE}",  "CT0505", ATTACH,
      "commandStart ends while the engine attaches."),
-    ("session-command-expires-attach-again",  "command_start",   f"attach_container: {NEVER}", "CT0603", ATTACH,
+    ("session-command-expires-attach-again",  "command_start",   f"attach_container: {NEVER}", "CT0603|CT0505", ATTACH,
      "commandStart ends between two tries to attach."),
     ("session-command-expires-start",         "command_start",   f"start_container: {LATE}",   "CT0705", START,
      "commandStart ends while the engine starts the container."),
-    ("session-command-expires-start-again",   "command_start",   f"start_container: {NEVER}",  "CT0803", START,
+    ("session-command-expires-start-again",   "command_start",   f"start_container: {NEVER}",  "CT0803|CT0705", START,
      "commandStart ends between two tries to start."),
     ("connection-command-expires-create",     "command_start",   f"create_exec: {LATE}",       "SS0304", EXEC_CREATE,
      "commandStart ends while the engine prepares the exec."),
-    ("connection-command-expires-create-again", "command_start", f"create_exec: {NEVER}",      "SS0402", EXEC_CREATE,
+    ("connection-command-expires-create-again", "command_start", f"create_exec: {NEVER}",      "SS0402|SS0304", EXEC_CREATE,
      "commandStart ends between two tries to prepare the exec."),
     ("connection-command-expires-attach",     "command_start",   f"start_exec: {LATE}",        "SS0504", EXEC_ATTACH,
      "commandStart ends while the engine starts the exec, which is never tried twice."),
@@ -109,14 +113,16 @@ async def removal_late(setup: Setup) -> None:
     await _removed_late(setup, "remove_container: 1*delay(0.8) -> off")
 
 
-@run("connection-removal-late-again", end="exit status 0", rows=("CT1202", "CT1301", "CT1302", "CT1201"), needs=())
+@run(
+    "connection-removal-late-again", end="exit status 0", rows=("CT1202", "CT1301", "CT1302|CT1203", "CT1201"), needs=()
+)
 async def removal_again(setup: Setup) -> None:
     """containerStop ends while the engine refuses to remove: the log says so, and it is tried until it is confirmed."""
     await _removed_late(setup, "remove_container: 4*fail(unavailable) -> off")
 
 
-async def _signal(setup: Setup, failpoint: str) -> None:
-    async with setup.fake_harness(failpoint, mode="session", signal=LIMIT_S) as harness, harness.client() as client:
+async def _signal(setup: Setup, failpoint: str, limit_s: float = LIMIT_S) -> None:
+    async with setup.fake_harness(failpoint, mode="session", signal=limit_s) as harness, harness.client() as client:
         process = await client.start("trap 'exit 1' TERM; echo ready; cat; exit 4")
         await client.line(process)
         process.send_signal("TERM")
@@ -137,14 +143,14 @@ async def signal_late(setup: Setup) -> None:
     await _signal(setup, "kill_container: 1*delay(0.9)")
 
 
-@run("session-signal-expires-again", end="exit status 4", rows=("SG0202", "SG0302"), needs=())
+@run("session-signal-expires-again", end="exit status 4", rows=("SG0202", "SG0302|SG0204"), needs=())
 async def signal_again(setup: Setup) -> None:
     """`signal` ends between two tries to deliver one: the log says so, the program goes on."""
-    await _signal(setup, "kill_container: fail(unavailable)")
+    await _signal(setup, f"kill_container: {NEVER}", AGAIN_LIMIT_S)
 
 
-async def _window(setup: Setup, failpoint: str) -> None:
-    async with setup.fake_harness(failpoint, window=LIMIT_S) as harness, harness.client() as client:
+async def _window(setup: Setup, failpoint: str, limit_s: float = LIMIT_S) -> None:
+    async with setup.fake_harness(failpoint, window=limit_s) as harness, harness.client() as client:
         process = await client.start(term_type="xterm", term_size=(80, 24))
         while ("DOCKER_EXEC_RESIZE_FAILED", "window") not in _limits(harness):
             await harness.said.next()
@@ -158,10 +164,10 @@ async def window_late(setup: Setup) -> None:
     await _window(setup, f"resize_exec: 1*{LATE} -> off")
 
 
-@run("connection-window-expires-again", end="exit status 5", rows=("TM0304", "TM0402"), needs=())
+@run("connection-window-expires-again", end="exit status 5", rows=("TM0304", "TM0402|TM0306"), needs=())
 async def window_again(setup: Setup) -> None:
     """`window` ends between two tries to set a size: the log says so, the program goes on."""
-    await _window(setup, f"resize_exec: {NEVER}")
+    await _window(setup, f"resize_exec: {NEVER}", AGAIN_LIMIT_S)
 
 
 @run("connection-http-expires", end="exit status 0", rows=("CT0304", "CT0401", "CT0701"), needs=())
