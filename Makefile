@@ -13,7 +13,7 @@ ifeq ($(strip $(HOME)),)
 unexport HOME
 endif
 
-.PHONY: help install run demo test test-all bench lint wheel clean
+.PHONY: help install run demo test test-all scenarios bench lint wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -45,6 +45,10 @@ test: install  ## all tests but the long ones
 test-all: install  ## all tests
 	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
 	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest $(ARGS)
+
+scenarios: install  ## record scenarios/ anew (ARGS: only these)
+	@$(NEED) test
+	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m tests.e2e.record $(ARGS)
 
 bench: install  ## measure beside OpenSSH's sshd
 	@$(NEED) bench

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
+from actors.recorder import SharedLog
 from fsm.image import IMAGE
 from protocol.base import Effect, Event
 from protocol.image import (
@@ -15,6 +16,7 @@ from protocol.image import (
     InspectImage,
     PullImage,
     PullProgressed,
+    WaiterLeft,
 )
 
 if TYPE_CHECKING:
@@ -35,10 +37,29 @@ class ImageActor(Actor):
     ) -> None:
         super().__init__(world, id, ledger, about)
         self._on_end = on_end
+        self._recordings: dict[str, Ledger] = {}  # waiter -> the one that has to hear of its leaving
 
     async def run(self) -> None:
         await super().run()
+        for waiter in tuple(self._recordings):
+            self._release(waiter)
         self._on_end(self)
+
+    def record_in(self, recording: "Ledger", waiter: str) -> None:
+        """Our steps are in `recording` too, which is not complete before the waiter has left or we have ended."""
+        assert isinstance(self.ledger, SharedLog)
+        recording.join(self.ledger)
+        recording.enlist(f"{self.id} for {waiter}")
+        self._recordings[waiter] = recording
+
+    def _release(self, waiter: str) -> None:
+        if recording := self._recordings.pop(waiter, None):
+            recording.leave(f"{self.id} for {waiter}")
+
+    def _step(self, event: Event) -> None:
+        super()._step(event)
+        if isinstance(event, WaiterLeft):
+            self._release(event.waiter)
 
     def perform(self, effect: Effect) -> None:
         match effect:

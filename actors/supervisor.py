@@ -14,7 +14,7 @@ from actors.image import ImageActor
 from actors.orders import idle_container, may_be_served, program_argv, program_container, program_env
 from actors.pool import Pool
 from actors.ports import AgentLink, Channel, ContainerOrder, FoundContainer, ImageCommand, Mailbox, Transport
-from actors.recorder import Recording, SharedLog
+from actors.recorder import Recording
 from actors.session import SessionActor
 from actors.signal import SignalActor
 from actors.spare import SpareActor
@@ -262,8 +262,7 @@ class Supervisor:
         else:
             image.post(wanted)
         self._image_of[container.id] = image
-        assert isinstance(image.ledger, SharedLog)
-        container.ledger.join(image.ledger)
+        image.record_in(container.ledger, container.id)
 
     def _leave_image(self, container: ContainerActor) -> None:
         if image := self._image_of.pop(container.id, None):

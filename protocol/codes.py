@@ -46,7 +46,7 @@ DOCKER_IMAGE_LISTING_FAILED = _docker("IMAGE_LISTING_FAILED", "error", "could no
     "The engine failed to answer an image inspect, with something other than 'not found'. Single tries are at debug.",
     "the container engine could not say whether it has the image {reference}: {why}")
 DOCKER_IMAGE_PULL = _docker("IMAGE_PULL", "debug", "pulling the image",
-    "A pull begins. However many logins wait for the image, there is one pull.")
+    "A pull begins, or is tried again. However many logins wait for the image, there is one pull.")
 DOCKER_IMAGE_PULL_FAILED = _docker("IMAGE_PULL_FAILED", "error", "the image could not be pulled",
     "The registry or the engine refused (also in the middle of the stream), or containerStart ended before the pull. Single tries are at debug.",
     "the image {reference} could not be pulled: {why}")

@@ -101,8 +101,8 @@ KEYS: dict[str, Key] = {
     "docker.timeouts.http": Key("One control call to the engine; never a pull, a wait or a stream."),
     "docker.pool": Key("Ours: containers that are made ahead of their logins."),
     "docker.pool.size": Key(
-        "How many are kept ready: a number, or `auto`: as many as were logged into in the last minute. With mode session "
-        "they are used only for programs that the agent serves.",
+        "How many are kept ready: a number, or `auto`: as many as were logged into in the last minute. In mode session "
+        "only programs that the agent serves use them.",
         "with `execution.containername`, which only one container can have",
     ),
     "docker.pool.max": Key("For `auto`: the most that are kept ready."),

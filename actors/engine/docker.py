@@ -151,13 +151,26 @@ class DockerEngine:
     async def _pull(
         self, params: Params, headers: Mapping[str, str], fold: PullProgress, progress: Callable[[str], None]
     ) -> None:
-        clock = asyncio.get_running_loop().time
-        async with await send(self._streams, "images/create", params, headers=headers) as response:
-            async for line in response.content:
-                item = json.loads(line)
-                raise_stream_error(item)
-                if text := fold.take(item, clock()):
-                    progress(text)
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle | None = None
+
+        def show(item: Any = None) -> None:
+            nonlocal timer
+            if text := fold.take(item, loop.time()):
+                progress(text)
+            if timer is not None:
+                timer.cancel()
+            timer = None if fold.due is None else loop.call_at(fold.due, show)
+
+        try:
+            async with await send(self._streams, "images/create", params, headers=headers) as response:
+                async for line in response.content:
+                    item = json.loads(line)
+                    raise_stream_error(item)
+                    show(item)
+        finally:
+            if timer is not None:
+                timer.cancel()
         progress(fold.last())
 
     async def import_image(self, tar: Path, reference: str, changes: Sequence[str] = ()) -> str:

@@ -218,6 +218,7 @@ class Builder:
     def __init__(self, folder: Path, image: str) -> None:
         self.folder, self.image = folder, image
         self.scenarios: list[tuple[Path, Scenario]] = []  # of the harnesses that are closed
+        self.called: dict[str, str] = {}  # names of this run alone, and what a scenario says instead
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
