@@ -5,7 +5,7 @@ is through REMOVING, which ends when the engine confirms that it is gone, and no
 """
 
 from fsm.kernel import Effects, Kind, Row
-from fsm.retry import BACKOFF, RetryCell, back_off, may_try_again
+from fsm.retry import BACKOFF, RetryCell, back_off, last_try, may_try_again
 from protocol import codes
 from protocol.base import PERMANENT, DeadlinePassed, Event, Fault, Tell
 from protocol.codes import Code
@@ -179,7 +179,7 @@ def _failed(cell: ContainerCell, code: Code, event: Event) -> Tell:
 def _late(cell: ContainerCell, event: Event) -> str:
     assert isinstance(event, DeadlinePassed)
     key = {START: "containerStart", COMMAND: "commandStart"}[event.name]
-    return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s)"
+    return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s){last_try(cell)}"
 
 
 STARTING = (S.CREATING, S.CREATING_AGAIN, S.ATTACHING, S.ATTACHING_AGAIN, S.STARTING, S.STARTING_AGAIN)
