@@ -182,7 +182,7 @@ def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
 
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
     """In session mode the program is sent TERM; in connection mode the connection ends the container."""
-    sentence = TellUser(text=event.why, code=codes.MOORAGE_TERMINATING.name)
+    sentence = TellUser(text=codes.MOORAGE_TERMINATING.user, code=codes.MOORAGE_TERMINATING.name)
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
 
 
