@@ -69,3 +69,8 @@ def forget_image(reference: str) -> None:
 
 def has_image(reference: str) -> bool:
     return call("GET", f"/images/{reference}/json")[0] == 200
+
+
+def labels(name: str) -> dict[str, str]:
+    found: dict[str, str] = call("GET", f"/containers/{name}/json")[1]["Config"]["Labels"]
+    return found

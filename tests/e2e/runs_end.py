@@ -167,7 +167,7 @@ async def session_killed(setup: Setup) -> None:
     await _killed(setup, "session")
 
 
-@run("connection-gone-while-draining", end="the client is gone", rows=("SS0605", "SS0810", "CT1201"), needs=())
+@run("connection-gone-while-draining", end="the client is gone", rows=("SS0605", "SS0803|SS0810", "CT1201"), needs=())
 async def gone_while_draining(setup: Setup) -> None:
     """The container has ended, the client does not read what is still to be sent, and then it is killed."""
     async with setup.fake_harness() as harness, harness.client() as client:
