@@ -156,6 +156,10 @@ class Client:
         """Gone without a word: the socket is reset."""
         self.conn.abort()
 
+    async def closed(self) -> None:
+        """Wait for the connection's end."""
+        await aio(self.conn.wait_closed)
+
     async def run(self, command: str | None = None, **options: Any) -> Done:
         done = await aio(partial(self.conn.run, command, encoding=None, **options))
         return Done(done.returncode, done.stdout, done.stderr)
