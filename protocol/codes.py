@@ -244,3 +244,17 @@ RETIRED: dict[str, str] = {
     "DOCKER_RUN_REMOVED": "never emitted by its own project either",
     "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
 }
+
+# Codes of ContainerSSH that will be said here when what they speak of is here.
+LATER: dict[str, str] = {
+    "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
+    "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
+    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
+    "DOCKERRUN_DEPRECATED": "the `dockerrun` tree is not read yet",
+    "DOCKERRUN_EXEC_DISABLED": "the `dockerrun` tree is not read yet",
+    "DOCKER_FILE_WRITE": "there are no files from metadata yet",
+    "DOCKER_FILE_WRITE_FAILED": "there are no files from metadata yet",
+    "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
+    "DOCKER_AGENT_FAILED": "there is no guest agent yet",
+    "DOCKER_AGENT_LOG": "there is no guest agent yet",
+}

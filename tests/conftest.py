@@ -4,4 +4,4 @@ import pytest
 
 pytest.register_assert_rewrite("tests.e2e")  # the runs are no test modules, and their assertions count as any
 
-pytest_plugins = ["tests.fixtures_engine"]
+pytest_plugins = ["tests.fixtures_engine", "tests.codes_heard"]

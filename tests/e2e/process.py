@@ -11,6 +11,7 @@ from typing import Any
 
 import trio
 
+from tests.codes_heard import hear
 from tests.e2e.harness import USER
 
 HOME = Path(__file__).resolve().parents[2]
@@ -33,6 +34,7 @@ class Served:
         async for piece in self.process.stdout:
             *lines, rest = (rest + piece).split(b"\n")
             self.said += [json.loads(line) for line in lines]
+            hear((b"\n".join(lines)).decode())
             self._news.set()
             self._news = trio.Event()
 
