@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, image: str, **shutdown: float) -> AsyncIterator[Served]:
+async def served(folder: Path, image: str, more: Mapping[str, Any] = {}, **shutdown: float) -> AsyncIterator[Served]:
     """Started and ready, its state in `folder`; killed at the end of the block if it still runs."""
-    execution = {"container": {"Image": image}, "host": {"NetworkMode": "none"}, "imagePullPolicy": "Never"}
+    execution = {"container": {"Image": image}, "host": {"NetworkMode": "none"}, "imagePullPolicy": "Never", **more}
     settings = {
         "ssh": {"listen": "127.0.0.1:0", "hostkeys": ["host_key"]},
         "log": {"level": "debug"},
