@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.recorder import SharedLog
-from fsm.image import IMAGE
+from fsm.image import IMAGE, ImageCell
 from protocol.base import Effect, Event
 from protocol.image import (
     OUTCOMES,
@@ -31,6 +31,7 @@ class ImageActor(Actor):
     queued = frozenset({InspectImage})
     beside = frozenset({PullImage})
     outcomes = OUTCOMES
+    cell: ImageCell
 
     def __init__(
         self, world: "World", id: str, ledger: "Ledger", about: dict[str, Any], on_end: Callable[["ImageActor"], None]

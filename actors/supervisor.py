@@ -23,7 +23,7 @@ from actors.world import World
 from protocol import codes
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted, WantImage
-from protocol.image import ImageWanted, WaiterLeft
+from protocol.image import ImageFailed, ImageWanted, WaiterLeft
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
 from protocol.spare import HandOver, SpareWanted
 
@@ -294,6 +294,16 @@ class Supervisor:
             labels = actor.order.labels
             found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
             self.adopt_orphan(found, actor.order.token, "its actor crashed")
+        if isinstance(actor, ImageActor):
+            self._disown(actor)
+
+    def _disown(self, image: ImageActor) -> None:
+        """It may still be alive and will never answer: who waits is told, and who comes next gets another."""
+        self._images = {key: actor for key, actor in self._images.items() if actor is not image}
+        code = codes.MOORAGE_CONNECTION_CRASHED
+        for waiter in image.cell.waiters:
+            self.world.post(waiter, ImageFailed(code=code.name, why=code.user))
+            image.post(WaiterLeft(waiter=waiter))
 
     def _is_of(self, candidate: Actor, actor: Actor) -> bool:
         same = candidate.about.get("connectionId") == actor.about.get("connectionId")

@@ -5,7 +5,7 @@ is through REMOVING, which ends when the engine confirms that it is gone, and no
 """
 
 from fsm.kernel import Effects
-from fsm.retry import RetryCell
+from fsm.retry import RetryCell, last_try
 from protocol import codes
 from protocol.base import PERMANENT, DeadlinePassed, Event, Fault, Tell
 from protocol.codes import Code
@@ -224,4 +224,4 @@ def _failed(cell: ContainerCell, code: Code, event: Event) -> Tell:
 def _late(cell: ContainerCell, event: Event) -> str:
     assert isinstance(event, DeadlinePassed)
     key = {START: "containerStart", COMMAND: "commandStart"}[event.name]
-    return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s)"
+    return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s){last_try(cell)}"

@@ -6,6 +6,7 @@ in which order the channel ends, is the same.
 """
 
 from fsm.kernel import Effects
+from fsm.retry import last_try
 from fsm.session_cell import COMMAND, STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
 from protocol import codes
 from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
@@ -98,7 +99,7 @@ def note_spawned(cell: SessionCell, event: ProgramSpawned) -> Effects:
 
 
 def note_output_ended(cell: SessionCell, event: OutputEnded) -> Effects:
-    cell.output_ended = True
+    cell.output_ended, cell.broken = True, event.error
     return ()
 
 
@@ -218,7 +219,7 @@ def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
 
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
     """A served program and one that is a container's own is sent TERM; an exec ends with its connection's container."""
-    sentence = TellUser(text=event.why, code=codes.MOORAGE_TERMINATING.name)
+    sentence = TellUser(text=codes.MOORAGE_TERMINATING.user, code=codes.MOORAGE_TERMINATING.name)
     if cell.served:
         return sentence, SignalProgram(signal="TERM")
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
@@ -271,13 +272,14 @@ def inspect(cell: SessionCell, event: Event) -> Effects:
 def ask_again(cell: SessionCell, event: ExecInspected) -> Effects:
     """The engine closes the stream when the program has ended, so this is a moment's lag, and waited for as one."""
     cell.tries += 1
+    cell.why = "the engine says that it still runs" if event.status is None else f"it ended with {event.status}"
     cell.seconds["backoff"] = round(min(1.0, 0.005 * 2 ** min(cell.tries - 1, 8)) * (1.0 - event.dice / 2), 4)
     return ()
 
 
 def finish_exec(cell: SessionCell, event: ExecInspected) -> Effects:
     assert event.status is not None
-    return *_close_terminal(cell), SendExit(status=event.status)
+    return *_close_terminal(cell), *_memory(event.oom), SendExit(status=event.status)
 
 
 def finish_own(cell: SessionCell, event: Event) -> Effects:
@@ -286,7 +288,12 @@ def finish_own(cell: SessionCell, event: Event) -> Effects:
     assert exit_ is not None
     name = signal_of(cell, exit_.status, exit_.oom)
     message = "out of memory" if exit_.oom else ""
-    return *_close_terminal(cell), SendExit(status=exit_.status, signal=name, message=message)
+    return *_close_terminal(cell), *_memory(exit_.oom), SendExit(status=exit_.status, signal=name, message=message)
+
+
+def _memory(oom: bool) -> Effects:
+    code = codes.MOORAGE_OUT_OF_MEMORY
+    return (TellUser(text=code.user, code=code.name),) if oom else ()
 
 
 def finish_program(cell: SessionCell, event: Event) -> Effects:
@@ -309,9 +316,11 @@ def finish_lost(cell: SessionCell, event: Event) -> Effects:
     return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, _why(cell, event), STATUS_LOST))
 
 
-def finish_broken(cell: SessionCell, event: OutputEnded) -> Effects:
-    own = (Tell(to=cell.container, event=StopWanted(why=event.error)),) if cell.container else ()
-    sentence = _give_up(codes.DOCKER_STREAM_OUTPUT_FAILED, event.error, STATUS_LOST)
+def finish_broken(cell: SessionCell, event: Event) -> Effects:
+    """Whatever the program's own status is or will be: a part of its output is missing, and that must not look well."""
+    why = event.error if isinstance(event, OutputEnded) else cell.broken
+    own = (Tell(to=cell.container, event=StopWanted(why=why)),) if cell.container else ()
+    sentence = _give_up(codes.DOCKER_STREAM_OUTPUT_FAILED, why, STATUS_LOST)
     return (*_close_terminal(cell), *own, *sentence)
 
 
@@ -343,7 +352,7 @@ def _why(cell: SessionCell, event: Event) -> str:
         return event.why
     assert isinstance(event, DeadlinePassed)
     key = "docker.timeouts.commandStart" if event.name == COMMAND else "the time allowed"
-    return f"it took longer than {key} ({cell.seconds[event.name]:g} s)"
+    return f"it took longer than {key} ({cell.seconds[event.name]:g} s){last_try(cell)}"
 
 
 def _drawn(size: Size) -> Size | None:

@@ -3,7 +3,15 @@
 from fsm.retry import RetryCell
 from protocol.base import Event, Size
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded
-from protocol.session import EnvOffered, ExecInspected, OutputEnded, Program, ProgramExited, ProgramWanted
+from protocol.session import (
+    EnvOffered,
+    ExecInspected,
+    ExecInspectFailed,
+    OutputEnded,
+    Program,
+    ProgramExited,
+    ProgramWanted,
+)
 from protocol.session import SessionState as S
 from protocol.settings import ExecutionMode
 from protocol.signal import SIGNAL_NUMBERS
@@ -16,6 +24,8 @@ CLOSE = "close"  # from our close to the client's
 STATUS_NOT_RUN = 125
 STATUS_LOST = 255
 STATUS_KILLED = 137
+# The engine tells of a killed exec some milliseconds before it tells that the container has ended with it.
+KILLED_ASKED_MAX = 6
 
 
 class SessionCell(RetryCell):
@@ -44,6 +54,7 @@ class SessionCell(RetryCell):
     exit: ContainerExited | None = None
     exited: ProgramExited | None = None  # as the agent tells it
     output_ended: bool = False
+    broken: str = ""  # why the output ended too early
 
 
 def mode_is_session(cell: SessionCell, event: Event) -> bool:
@@ -104,8 +115,35 @@ def own_stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
     return program_is_container(cell, event) and event.error != ""
 
 
+def stream_has_broken(cell: SessionCell, event: Event) -> bool:
+    return cell.broken != ""
+
+
 def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
     return event.status is not None
+
+
+def container_died_too(cell: SessionCell, event: ExecInspected) -> bool:
+    return event.status == STATUS_KILLED and cell.exit is not None
+
+
+def container_may_have_died(cell: SessionCell, event: ExecInspected) -> bool:
+    """Killed by whom? If with its container, we hear of that in a moment, and the user is to hear it too."""
+    return event.status == STATUS_KILLED and cell.tries < KILLED_ASKED_MAX
+
+
+def container_may_be_gone(cell: SessionCell, event: ExecInspectFailed) -> bool:
+    """An engine forgets a container's execs before it has told us of its end."""
+    return event.fault == "not_found"
+
+
+def ran_out_of_memory(cell: SessionCell, event: ExecInspected) -> bool:
+    return event.oom
+
+
+def own_ran_out_of_memory(cell: SessionCell, event: Event) -> bool:
+    exit_ = event if isinstance(event, ContainerExited) else cell.exit
+    return program_is_container(cell, event) and exit_ is not None and exit_.oom
 
 
 def ended_by_our_signal(cell: SessionCell, event: Event) -> bool:

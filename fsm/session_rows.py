@@ -44,6 +44,7 @@ NEW, ODD = codes.SSH_NEW_CHANNEL, codes.SSH_CHANNEL_REQUEST_FAILED
 REFUSED, NO_SUBSYSTEM = codes.MOORAGE_COMMAND_REFUSED, codes.DOCKER_SUBSYSTEM_NOT_SUPPORTED
 NO_CONTAINER, ENDING = codes.MOORAGE_SESSION_REFUSED, codes.DOCKER_CONTAINER_SHUTTING_DOWN
 ALREADY = codes.DOCKER_PROGRAM_ALREADY_RUNNING
+MEMORY = codes.MOORAGE_OUT_OF_MEMORY
 NOT_RUNNING, NO_AGENT = codes.DOCKER_PROGRAM_NOT_RUNNING, codes.DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT
 EXEC = codes.DOCKER_EXEC
 CREATE, CREATE_FAILED = codes.DOCKER_EXEC_CREATE, codes.DOCKER_EXEC_CREATE_FAILED
@@ -79,6 +80,7 @@ ROWS = (
     Row("SS0120", S.OPEN,               ChannelClosed,       S.ENDED,              do.end),
 
     Row("SS0217", S.LANDING,            ContainerLanded,     S.SPAWNING,           do.spawn,              when.agent_is_here,         (SPAWN,)),
+    Row("SS0218", S.LANDING,            ContainerLanded,     S.CLOSING,            do.finish_broken,      when.stream_has_broken,     (BROKE,)),
     Row("SS0201", S.LANDING,            ContainerLanded,     S.AWAITING_EXIT,      do.run_own,            when.own_output_has_ended),
     Row("SS0202", S.LANDING,            ContainerLanded,     S.RUNNING,            do.run_own,            when.mode_is_session),
     Row("SS0203", S.LANDING,            ContainerLanded,     S.CREATING,           do.create_exec,        None,                       (CREATE,)),
@@ -120,6 +122,7 @@ ROWS = (
     Row("SS0409", S.CREATING_AGAIN,     ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0410", S.CREATING_AGAIN,     ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
+    Row("SS0514", S.ATTACHING,          ExecAttached,        S.CLOSING,            do.finish_broken,      when.stream_has_broken,     (BROKE,)),
     Row("SS0501", S.ATTACHING,          ExecAttached,        S.READING_EXIT,       do.inspect,            when.output_has_ended),
     Row("SS0502", S.ATTACHING,          ExecAttached,        S.RUNNING,            do.run_exec),
     Row("SS0503", S.ATTACHING,          ExecAttachFailed,    S.CLOSING,            do.fail_attach,        None,                       (ATTACH_FAILED,)),
@@ -137,7 +140,7 @@ ROWS = (
     Row("SS0615", S.RUNNING,            OutputEnded,         S.AWAITING_EXIT,      do.note_output_ended,  when.agent_is_here),
     Row("SS0601", S.RUNNING,            OutputEnded,         S.CLOSING,            do.finish_broken,      when.own_stream_broke,      (BROKE,)),
     Row("SS0602", S.RUNNING,            OutputEnded,         S.AWAITING_EXIT,      do.note_output_ended,  when.program_is_container),
-    Row("SS0603", S.RUNNING,            OutputEnded,         S.READING_EXIT,       do.inspect,            when.stream_broke,          (BROKE,)),
+    Row("SS0603", S.RUNNING,            OutputEnded,         S.CLOSING,            do.finish_broken,      when.stream_broke,          (BROKE,)),
     Row("SS0604", S.RUNNING,            OutputEnded,         S.READING_EXIT,       do.inspect),
     Row("SS0605", S.RUNNING,            ContainerExited,     S.DRAINING,           do.note_exit),
     Row("SS0616", S.RUNNING,            ProgramExited,       S.DRAINING,           do.note_program_exit),
@@ -155,6 +158,7 @@ ROWS = (
 
     Row("SS0711", S.AWAITING_EXIT,      ProgramExited,       S.CLOSING,            do.finish_program,     None,                       (CODE, SENT)),
     Row("SS0712", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_dead,        when.agent_is_here,         (SENT,)),
+    Row("SS0714", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,         when.own_ran_out_of_memory, (CODE, MEMORY, BY_SIGNAL)),
     Row("SS0701", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,         when.ended_by_our_signal,   (CODE, BY_SIGNAL)),
     Row("SS0702", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,         None,                       (CODE, SENT)),
     Row("SS0703", S.AWAITING_EXIT,      WindowChanged,       None),
@@ -168,6 +172,8 @@ ROWS = (
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
     Row("SS0812", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_program,     when.program_exit_is_known, (CODE, SENT)),
+    Row("SS0815", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_broken,      when.own_stream_broke,      (BROKE,)),
+    Row("SS0816", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.own_ran_out_of_memory, (CODE, MEMORY, BY_SIGNAL)),
     Row("SS0801", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.ended_by_our_signal,   (CODE, BY_SIGNAL)),
     Row("SS0802", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.program_is_container,  (CODE, SENT)),
     Row("SS0803", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_dead,        None,                       (SENT,)),
@@ -182,9 +188,13 @@ ROWS = (
     Row("SS0810", S.DRAINING,           ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0811", S.DRAINING,           ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
+    Row("SS0915", S.READING_EXIT,       ExecInspected,       S.CLOSING,            do.finish_dead,        when.container_died_too,    (SENT,)),
+    Row("SS0916", S.READING_EXIT,       ExecInspected,       S.READING_EXIT_AGAIN, do.ask_again,          when.container_may_have_died),
+    Row("SS0917", S.READING_EXIT,       ExecInspected,       S.CLOSING,            do.finish_exec,        when.ran_out_of_memory,     (CODE, MEMORY, SENT)),
     Row("SS0901", S.READING_EXIT,       ExecInspected,       S.CLOSING,            do.finish_exec,        when.program_has_ended,     (CODE, SENT)),
     Row("SS0902", S.READING_EXIT,       ExecInspected,       S.READING_EXIT_AGAIN, do.ask_again,          None,                       (STILL,)),
     Row("SS0903", S.READING_EXIT,       ExecInspectFailed,   S.CLOSING,            do.finish_dead,        when.container_has_exited,  (SENT,)),
+    Row("SS0918", S.READING_EXIT,       ExecInspectFailed,   S.READING_EXIT_AGAIN, back_off,              when.container_may_be_gone, (CODE_FAILED.quiet(),)),
     Row("SS0904", S.READING_EXIT,       ExecInspectFailed,   S.READING_EXIT_AGAIN, back_off,              may_try_again,              (CODE_FAILED.quiet(),)),
     Row("SS0905", S.READING_EXIT,       ExecInspectFailed,   S.CLOSING,            do.finish_lost,        None,                       (CODE_FAILED,)),
     Row("SS0906", S.READING_EXIT,       DeadlinePassed,      S.CLOSING,            do.finish_lost,        None,                       (CODE_FAILED,),   EXIT),

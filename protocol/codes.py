@@ -157,13 +157,16 @@ DOCKER_EXIT_CODE = _docker("EXIT_CODE", "debug", "the program has ended",
 DOCKER_EXIT_CODE_FAILED = _docker("EXIT_CODE_FAILED", "error", "the exit status could not be read",
     "The engine cannot say how the program ended. The user is told, and the status sent is 255. Single tries are at debug.",
     "the program has ended, but its exit status is lost: {why}")
+MOORAGE_OUT_OF_MEMORY = Code("MOORAGE_OUT_OF_MEMORY", "notice", "a program was killed because memory ran out",
+    "The engine says that its container has met its memory limit (host.Memory), and the program was ended by KILL.",
+    "the program was killed: its container has run out of memory")
 DOCKER_EXIT_CODE_STILL_RUNNING = _docker("EXIT_CODE_STILL_RUNNING", "debug", "the engine says that the program still runs",
     "Its output has ended; the engine is asked again shortly.")
 DOCKER_STREAM_INPUT_FAILED = _docker("STREAM_INPUT_FAILED", "debug", "the channel closed while its program was running",
     "Input to the program ended because the client closed the channel or was lost.")
 DOCKER_STREAM_OUTPUT_FAILED = _docker("STREAM_OUTPUT_FAILED", "error", "the program's stream broke",
-    "The connection to the engine that carries the program's output ended in an error.",
-    "the connection to the container broke: {why}")
+    "The connection to the engine that carries the program's output ended in an error. The status sent is 255.",
+    "the connection to the container broke, and output may be missing: {why}")
 DOCKER_CLOSE_OUTPUT_FAILED = _docker("CLOSE_OUTPUT_FAILED", "debug", "the client did not close the channel in time",
     "The exit status was sent and the client does not answer; the channel is dropped.")
 DOCKER_PROGRAM_ALREADY_RUNNING = _docker("PROGRAM_ALREADY_RUNNING", "debug", "refused: a program was already asked for on this channel",
@@ -271,4 +274,18 @@ RETIRED: dict[str, str] = {
     "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
     "DOCKER_RUN_REMOVED": "never emitted by its own project either",
     "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
+}
+
+# Codes of ContainerSSH that will be said here when what they speak of is here.
+LATER: dict[str, str] = {
+    "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
+    "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
+    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
+    "DOCKERRUN_DEPRECATED": "the `dockerrun` tree is not read yet",
+    "DOCKERRUN_EXEC_DISABLED": "the `dockerrun` tree is not read yet",
+    "DOCKER_FILE_WRITE": "there are no files from metadata yet",
+    "DOCKER_FILE_WRITE_FAILED": "there are no files from metadata yet",
+    "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
+    "DOCKER_AGENT_FAILED": "there is no guest agent yet",
+    "DOCKER_AGENT_LOG": "there is no guest agent yet",
 }

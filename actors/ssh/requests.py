@@ -39,7 +39,7 @@ def command_refusal(command: bytes) -> str:
     if b"\0" in command:
         return "the command contains a NUL byte, which no program can be given"
     if len(command) > COMMAND_BYTES_MAX:
-        return f"the command has {len(command)} bytes, the most is {COMMAND_BYTES_MAX}"
+        return f"the command has {len(command)} bytes; the most is {COMMAND_BYTES_MAX}"
     return ""
 
 

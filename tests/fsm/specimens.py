@@ -54,7 +54,7 @@ class Specimen(Struct, frozen=True):
     at: Mapping[str, Values] = {}
 
 
-TRIED = {"tried twice": {"tries": 2}, "tried eight times": {"tries": 8}}
+TRIED = {"tried twice": {"tries": 2, "why": "busy"}, "tried eight times": {"tries": 8, "why": "busy"}}
 
 SPECIMENS: Mapping[str, Specimen] = {
     "server": Specimen({}),
@@ -102,6 +102,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "pty, no terminal": {**PTY, "terminal": ""},
             "pty, sized first": {**PTY, "can_size_first": True},
             "output ended": {"output_ended": True},
+            "output broken": {"output_ended": True, "broken": "reset by peer"},
             "exited": {"exit": TERMED},
             "own": OWN,
             "own, pty": {**OWN, **PTY},
@@ -171,7 +172,12 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     WindowChanged: {"of zero": {"size": NONE}, "of no height": {"size": Size(columns=80, rows=0)}},
     SignalWanted: {},
     OutputEnded: {"broken": {"error": "reset by peer"}},
-    ExecInspected: {"runs": {"status": None}, "by 143": {"status": 143}},
+    ExecInspected: {
+        "runs": {"status": None},
+        "by 143": {"status": 143},
+        "killed": {"status": 137},
+        "out of memory": {"status": 137, "oom": True},
+    },
     SignalDelivered: {},
     SignalOrdered: {},
     SizeWanted: {},

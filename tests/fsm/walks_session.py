@@ -206,7 +206,7 @@ class SessionWorld(World):
         self.container = "exited"
         if self.own and not self.served and self.delivered and self.dice.random() < 0.5:
             self.status = SIGNALS[self.delivered[-1]]
-        return ContainerExited(status=self.status, oom=self.oom)
+        return ContainerExited(status=self.status, oom=self.oom and self.status == 137)
 
     def _output_ends(self) -> Event:
         self.output = "ended"
@@ -252,12 +252,13 @@ class SessionWorld(World):
                     return self._output_ends()
                 return ExecAttached() if well else self.fault(ExecAttachFailed)
             case InspectExec():
-                if not well:
+                known = self.container == "exited" and self.dice.random() < 0.3  # for a moment it still is
+                if not well and not known:
                     return self.fault(ExecInspectFailed)
                 self.lag -= 1
                 ended = self.lag < 0 and not self.runs
                 self.seen = self.status if ended else None
-                return ExecInspected(status=self.seen, dice=self.dice.random())
+                return ExecInspected(status=self.seen, oom=self.oom and ended, dice=self.dice.random())
         raise Wrong(f"nobody knows {effect}")
 
     # What is asked for.
