@@ -33,9 +33,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshMachine]:
 
 
 def test_who_is_not_root_reads_what_is_missing(machine: FreshMachine) -> None:
-    done = machine.run(
-        "useradd -m stranger; cp -r . /tmp/clone; chown -R stranger /tmp/clone; su stranger -c 'make -C /tmp/clone run'"
-    )
+    prepared = machine.run("useradd -m stranger && cp -r . /tmp/clone && chown -R stranger /tmp/clone")
+    assert prepared.returncode == 0, prepared.stderr
+    done = machine.run("cd /tmp/clone && su stranger -c 'make run'")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == (
         "moorage: this machine lacks python3-venv, ca-certificates (names of Debian's packages): install with "
