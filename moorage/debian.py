@@ -18,6 +18,7 @@ from typing import NamedTuple
 PYTHON_MIN = (3, 11)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEMD = Path("/run/systemd/system")  # exists where systemd is init
+SYSTEM_SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 CONNECT_SECONDS_MAX = 2.0
 
 
@@ -88,8 +89,7 @@ def _engine_here() -> bool:
     Who is not root can start Podman for himself; root's engine is Docker.
     """
     own = os.environ.get("XDG_RUNTIME_DIR", "")
-    sockets = ["/var/run/docker.sock", "/run/podman/podman.sock"]
-    sockets += [f"{own}/docker.sock", f"{own}/podman/podman.sock"] if own else []
+    sockets = [*SYSTEM_SOCKETS, *([f"{own}/docker.sock", f"{own}/podman/podman.sock"] if own else [])]
     makers = ("dockerd",) if os.geteuid() == 0 else ("dockerd", "podman")
     return bool(os.environ.get("DOCKER_HOST")) or any(map(_listens, sockets)) or any(map(program, makers))
 

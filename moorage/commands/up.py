@@ -41,7 +41,7 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
         home = prepare(folder, GUEST_IMAGE)
         reading = read_config(home.config)
         settings = reading.settings
-        bring(_needs(settings), click.echo)
+        bring(needs(settings), click.echo)
         if dockerd := bring_engine(folder, settings.docker.connection.host, click.echo):
             click.echo(f"Docker goes on when Moorage has ended; `kill {dockerd.pid}` stops it")
         if settings.docker.execution.container.get("Image") == GUEST_IMAGE:
@@ -59,12 +59,12 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
     context.exit(serve_until_stopped(reading, record, on_ready))
 
 
-def _needs(settings: "Settings") -> list[str]:
+def needs(settings: "Settings") -> list[str]:
     """What serving takes from the system, and, where it can be had at once, the ssh that the printed line calls."""
     from moorage.debian import may_install
     from protocol.settings import GUEST_IMAGE
 
-    needs = [] if settings.docker.connection.host else ["engine"]
+    wanted = [] if settings.docker.connection.host else ["engine"]
     if settings.docker.execution.container.get("Image") == GUEST_IMAGE:
-        needs.append("guest")
-    return [*needs, "login"] if may_install() else needs
+        wanted.append("guest")
+    return [*wanted, "login"] if may_install() else wanted

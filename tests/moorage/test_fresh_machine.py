@@ -1,5 +1,6 @@
 """The README's commands on a Debian 12 on which nothing has been installed, as a stranger types them."""
 
+import faulthandler
 import os
 import re
 import signal
@@ -30,6 +31,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshMachine]:
             yield fresh
     except CannotBe as why:
         missing(f"no fresh machine: {why}")
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """What takes long here is apt, pip and a whole run of the tests: no hang that a traceback would explain."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 def test_who_is_not_root_reads_what_is_missing(machine: FreshMachine) -> None:
