@@ -103,7 +103,7 @@ async def connection_memory(setup: Setup) -> None:
 
 @run("session-out-of-memory", end="exit-signal KILL", rows=("SS0711|SS0813", "CT0901"), needs=())
 async def session_memory(setup: Setup) -> None:
-    """The same in mode session, where the engine's word on it comes with the exit (20.10's may come too late for it)."""
+    """The same in mode session. On the fake engine: under load, 20.10 may say it too late for the exit."""
     async with setup.fake_harness(mode="session") as harness, harness.client() as client:
         assert harness.fake is not None
         process = await client.start("echo ready; sleep 60")
