@@ -2,20 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields, replace
 
 from fsm.fingerprint import fingerprints
 from fsm.kernel import Answer, Cell, Kind
 from fsm.machines import MACHINES, events, read_event
 from moorage.explain import story
 from moorage.version import VERSION
+from protocol.base import Effect, Event
 from protocol.ledger import Line, Scenario, Unreadable, read, write
 
 
@@ -78,14 +80,45 @@ def replay(
         state = cell.state if cell else "?"
         got = as_recorded(_answer(kind, cell, line, known))
         lines.append(replace(line, answer=got))
-        if got != line.answer:
+        if not agrees(got, line.answer):
             differences.append(Difference(line, state, got))
     return tuple(lines), tuple(differences)
 
 
-def as_recorded(answer: Answer | Crashed | Unknown) -> Any:
+def as_recorded(answer: Any) -> Any:
     """An answer as it reads after a way through the file."""
     return msgspec.json.decode(msgspec.json.encode(answer))
+
+
+def agrees(got: Any, recorded: Any) -> bool:
+    """Are they the same? A field that a message has only now agrees with its default."""
+    match got, recorded:
+        case dict(), dict():
+            defaults = _defaults(got.get("effect") or got.get("event") or "")
+            absent = got.keys() - recorded.keys()
+            return (
+                recorded.keys() <= got.keys()
+                and all(name in defaults and got[name] == defaults[name] for name in absent)
+                and all(agrees(got[name], recorded[name]) for name in recorded)
+            )
+        case list(), list():
+            return len(got) == len(recorded) and all(map(agrees, got, recorded))
+    return bool(got == recorded)
+
+
+@cache
+def _defaults(tag: str) -> dict[str, Any]:
+    """Of the message with this tag, as a file holds them."""
+    for kind in (*_below(Event), *_below(Effect)):
+        if kind.__struct_config__.tag == tag:
+            return {one.name: as_recorded(one.default) for one in fields(kind) if one.default is not NODEFAULT}
+    return {}
+
+
+def _below(kind: type[Struct]) -> Iterator[type[Struct]]:
+    for sub in kind.__subclasses__():
+        yield sub
+        yield from _below(sub)
 
 
 def changed_machines(scenario: Scenario, machines: Mapping[str, Kind] = MACHINES) -> list[str]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fsm.fingerprint import fingerprints
 from fsm.kernel import Kind
 from moorage import explain
-from moorage.replay import replay, replay_command
+from moorage.replay import agrees, replay, replay_command
 from moorage.version import VERSION
 from protocol.ledger import Line, read, write
 from tests.toy import DOORS, LIFE, ROWS, Knocked, S, door, record
@@ -254,3 +254,13 @@ def test_long_and_odd_texts_stay_in_their_line(tmp_path: Path) -> None:
     _, text = run(record(tmp_path, [odd, *LIFE[3:4]]), explain=True)
     assert "\x1b" not in text and "x" * 200 not in text and "…" in text
     assert len(text.splitlines()) == 5
+
+
+def test_a_field_that_came_later_agrees_with_its_default() -> None:
+    landed = {"effect": "tell", "to": "cn", "event": {"event": "container_landed", "container": "c", "id": "1"}}
+    today = {**landed, "event": {**landed["event"], "served": False}}  # type: ignore[dict-item]
+    assert agrees([today], [landed]) and agrees([today], [today])
+    assert not agrees([{**today, "event": {**today["event"], "served": True}}], [landed])  # type: ignore[dict-item]
+    assert not agrees([landed], [today]), "a field that is gone is another answer"
+    assert not agrees([{"effect": "tell", "to": "cn"}], [landed])
+    assert not agrees([], [landed])
