@@ -167,6 +167,7 @@ ROWS = (
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
+    Row("SS0815", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_broken,      when.served_output_is_cut,  (BROKE,)),
     Row("SS0812", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_program,     when.program_exit_is_known, (CODE, SENT)),
     Row("SS0801", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.ended_by_our_signal,   (CODE, BY_SIGNAL)),
     Row("SS0802", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.program_is_container,  (CODE, SENT)),

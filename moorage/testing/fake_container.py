@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import trio
 
 from actors.ports import ContainerOrder, ExecOrder, Sink
+from moorage.testing.fake_agent import FakeAgent, is_agent
 from moorage.testing.programs import SIGNALS, Pipe, Program
 from protocol.base import Size
 
@@ -14,6 +15,8 @@ STDIN_BYTES_LOW = 64 * 1024
 
 class FakeStream:
     """See `actors.ports.Stream`."""
+
+    outlives_output = False
 
     def __init__(self, sink: Sink, stdin: Pipe | None, tty: bool, closed: Callable[["FakeStream"], None]) -> None:
         """`stdin` is None for a container that reads none."""
@@ -100,7 +103,11 @@ class FakeRun:
         if not stdin:
             pipe.end()
         self._stdin = pipe if stdin else None
-        self._program = Program(argv, env, tty, pipe, self._send)
+        self._program: Program | FakeAgent
+        if is_agent(argv):
+            self._program = FakeAgent(argv, env, pipe, self._send)
+        else:
+            self._program = Program(argv, env, tty, pipe, self._send)
 
     @property
     def running(self) -> bool:
