@@ -121,10 +121,11 @@ class BroughtAgents:
         )
         link = Link(served, token, beats=kind == "attach")
         if kind == "socket":
-            self._sockets.mkdir(mode=0o700, exist_ok=True)
             try:
+                self._sockets.mkdir(mode=0o700, exist_ok=True)
                 await aio(LinkSocket(link, folder).listen)
             except OSError as error:
+                link.close()
                 raise EngineFault("unavailable", f"cannot listen in {folder}: {error.strerror or error}") from error
         self._links.add(link)
         tidy = link.when_closed

@@ -132,7 +132,8 @@ def test_how_a_program_ended(how: str, number: int, told: ProgramExited) -> None
 @pytest.mark.parametrize(
     ("stage", "errno", "fault", "status", "why"),
     [
-        ("exec", 2, "not_found", 127, "cannot run /bin/prog: it, or the interpreter that it names, is not in the image"),
+        ("exec", 2, "not_found", 127,
+         "cannot run /bin/prog: it, or the interpreter that it names, is not in the image"),
         ("exec", 20, "not_found", 127, "cannot run /bin/prog: not a directory"),
         ("exec", 13, "denied", 126, "cannot run /bin/prog: permission denied"),
         ("exec", 8, "invalid", 126, "cannot run /bin/prog: exec format error"),
@@ -365,7 +366,7 @@ def test_a_full_wire_pauses_every_client_and_relieves_each_in_turn() -> None:
     for _, served in sessions:
         served.write(b"wait")  # type: ignore[attr-defined]
     peer.link.relieve()
-    assert [frame.channel for frame in peer.read()][0] != first[0]
+    assert peer.read()[0].channel != first[0]
 
 
 def test_an_agent_that_does_not_read_is_left() -> None:
