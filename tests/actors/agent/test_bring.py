@@ -29,6 +29,10 @@ ORDERED = ContainerOrder(
 )
 
 
+def exists(path: str) -> bool:
+    return os.path.exists(path)
+
+
 @pytest_trio.trio_fixture
 async def engine() -> AsyncIterator[FakeEngine]:
     async with FakeEngine.open() as made:
@@ -117,14 +121,14 @@ async def test_an_order_laid_out_for_the_socket(agents: BroughtAgents, loop: Non
     agents.kind = "socket"
     first, second = await agents.open(ORDERED), await agents.open(ORDERED)
     bind = first.order.host["Mounts"][2]
-    assert bind["Type"] == "bind" and bind["ReadOnly"] and os.path.isdir(bind["Source"])
+    assert bind["Type"] == "bind" and bind["ReadOnly"] and exists(bind["Source"])
     assert first.order.entrypoint == [PROGRAM, "serve", "--socket", "/.moorage.link/s"]
     assert not first.order.stdin
     assert bind["Source"] != second.order.host["Mounts"][2]["Source"]
     assert first.order.env[TOKEN_ENV] != second.order.env[TOKEN_ENV]
     for link in (first, second):
         link.close()
-    assert not os.path.exists(bind["Source"])
+    assert not exists(bind["Source"])
 
 
 async def test_a_folder_for_sockets_that_is_no_folder(agents: BroughtAgents, loop: None, tmp_path: Path) -> None:

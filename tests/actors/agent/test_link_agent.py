@@ -19,7 +19,11 @@ from tests.sink import RecordingSink
 
 pytestmark = pytest.mark.trio
 SECONDS_MAX = 20.0
-CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern").read_text()
+
+
+def runs(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
 
 
 class Program:
@@ -155,13 +159,12 @@ async def test_every_signal_ends_a_program_and_is_named(agent: Agent, name: str)
 
 
 async def test_a_core_dump_is_told(agent: Agent, tmp_path: Path) -> None:
-    pattern = CORE_PATTERN.read_text()
     program = shell(agent, f"cd {tmp_path}; ulimit -c unlimited && echo ready; exec sleep 60")
     await program.sink.until(b"ready")
     program.served.signal("SEGV")
     end = await program.end()
     assert end.signal == "SEGV"
-    assert end.core == (pattern.startswith("|") or any("core" in name for name in os.listdir(tmp_path)))
+    assert end.core == (CORE_PATTERN.startswith("|") or any("core" in name for name in os.listdir(tmp_path)))
 
 
 async def test_a_signal_without_a_name_is_a_status(agent: Agent) -> None:
@@ -198,7 +201,7 @@ async def test_close_kills_the_program_and_its_children(agent: Agent, tmp_path: 
     pids = [int(word) for word in program.sink.out.split()]
     program.served.close()
     with trio.fail_after(SECONDS_MAX):
-        while any(os.path.exists(f"/proc/{pid}") for pid in pids):  # noqa: ASYNC110 (nothing tells of it)
+        while any(runs(pid) for pid in pids):  # noqa: ASYNC110 (nothing tells of it)
             await trio.sleep(0.01)
 
 
