@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.ports import AgentLink, ContainerOrder, ImageCommand
-from fsm.container import CONTAINER, ContainerCell
+from fsm.container import ContainerCell
+from fsm.container_rows import CONTAINER
 from protocol.base import Effect, Event
 from protocol.container import (
     OUTCOMES,
@@ -17,11 +18,13 @@ from protocol.container import (
     ContainerExited,
     ContainerKilled,
     ContainerRemoved,
+    ContainerRenamed,
     ContainerStarted,
     CreateContainer,
     KillContainer,
     LeaveImage,
     RemoveContainer,
+    RenameContainer,
     StartContainer,
     WantImage,
 )
@@ -39,7 +42,9 @@ class ContainerActor(Actor):
     """
 
     kind = CONTAINER
-    queued = frozenset({CreateContainer, AttachContainer, StartContainer, KillContainer, RemoveContainer})
+    queued = frozenset(
+        {CreateContainer, AttachContainer, StartContainer, KillContainer, RenameContainer, RemoveContainer}
+    )
     beside = frozenset({AwaitExit})
     outcomes = OUTCOMES
     cell: ContainerCell
@@ -101,8 +106,11 @@ class ContainerActor(Actor):
             case KillContainer(id=id, signal=signal):
                 await engine.kill_container(id, signal)
                 return ContainerKilled()
+            case RenameContainer(id=id, name=name):
+                await engine.rename_container(id, name)
+                return ContainerRenamed()
             case RemoveContainer():
-                await engine.remove_container(self.order.name, self.order.token)
+                await engine.remove_container(self.cell.id or self.order.name, self.order.token)
                 self.drop(AwaitExit)  # there is nothing left to end
                 return ContainerRemoved()
         return await super().work(effect)

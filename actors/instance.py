@@ -65,6 +65,7 @@ class Instance:
     def close(self) -> None:
         """This boot is over, in order: its lock goes."""
         shutil.rmtree(self.links, ignore_errors=True)
+        self.control.unlink(missing_ok=True)  # its listener may have been cancelled just after it was bound
         (self._boots / self.boot).unlink(missing_ok=True)
         os.close(self._lock)
 

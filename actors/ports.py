@@ -220,8 +220,12 @@ class Engine(Protocol):
 
     async def kill_container(self, container: str, signal: str) -> None: ...
     async def resize_container(self, container: str, size: Size) -> None: ...
+    async def rename_container(self, container: str, name: str) -> None: ...
+    async def container_image(self, container: str) -> str:
+        """The id of the image that it was made from."""
+
     async def remove_container(self, name: str, token: str) -> None:
-        """Kill and remove by name, only if its token is ours. Gone already is done; being removed is `conflict`."""
+        """Kill and remove by name or id, only if its token is ours. Gone is done; being removed is `conflict`."""
 
     async def list_containers(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         """Running or not, those that carry all these labels."""

@@ -1,5 +1,6 @@
 """Where arrivals become actors: connections and sessions from the SSH side, containers and images for them."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -11,17 +12,20 @@ from actors.container import ContainerActor
 from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
 from actors.orders import idle_container, may_be_served, program_argv, program_container, program_env
+from actors.pool import Pool
 from actors.ports import AgentLink, Channel, ContainerOrder, FoundContainer, ImageCommand, Mailbox, Transport
-from actors.recorder import SharedLog
+from actors.recorder import Recording, SharedLog
 from actors.session import SessionActor
 from actors.signal import SignalActor
+from actors.spare import SpareActor
 from actors.terminal import TerminalActor
 from actors.world import World
 from protocol import codes
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
-from protocol.container import ContainerWanted, Link, OrphanFound, StopWanted, WantImage
+from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted, WantImage
 from protocol.image import ImageWanted, WaiterLeft
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
+from protocol.spare import HandOver, SpareWanted
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
 SESSIONS_MAX = 256
@@ -42,6 +46,7 @@ class Supervisor:
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
         self._image_count = 0
         self._turned_away, self._turned_away_told = 0, -inf
+        self.pool = Pool(world, self.settings.docker.pool, self._make_spare)
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Supervisor)
@@ -118,17 +123,19 @@ class Supervisor:
 
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
         """Mode connection: the container that the sessions' programs run in."""
-        self._land(owner, effect, self._idle(owner, effect), None)
+        if not self.pool.claim(owner.id, effect.container):
+            self._land(owner, effect, self._idle(effect, self._labels(owner.about)), None)
 
-    def _idle(self, owner: ConnectionActor | SessionActor, effect: LandContainer) -> ContainerOrder:
-        labels, token = self._labels(owner.about), self._token(effect.container)
+    def _idle(self, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
+        token = self._token(effect.container)
         return idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
 
     def land_program(self, owner: SessionActor, effect: LandContainer) -> None:
         """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
         execution = self.settings.docker.execution
         if self._link != "none":
-            self._land(owner, effect, self._idle(owner, effect), owner)
+            if not self.pool.claim(owner.id, effect.container):
+                self._land(owner, effect, self._idle(effect, self._labels(owner.about)), owner)
             return
         order = program_container(
             execution,
@@ -159,6 +166,31 @@ class Supervisor:
     def order_signal(self, owner: SessionActor, effect: OrderSignal) -> None:
         self.world.spawn(SignalActor(self.world, effect.actor, owner.ledger, owner.about), effect.ordered)
 
+    # For the pool
+
+    def _make_spare(self, wanted: SpareWanted, on_step: Callable[[SpareActor], None]) -> SpareActor:
+        about: dict[str, Any] = {"spare": wanted.spare}
+        log = self.world.recorder.share()
+        spare = SpareActor(self.world, wanted.spare, log, about, self._land_spare, self._hand_over, on_step)
+        self.world.spawn(spare, wanted)
+        return spare
+
+    def _land_spare(self, spare: SpareActor, effect: LandContainer) -> None:
+        self._land(spare, effect, self._idle(effect, self._own_labels()), None)
+
+    def _hand_over(self, spare: SpareActor, effect: HandOver) -> None:
+        """Its log lines and its recording are the owner's from now on."""
+        owner, container = self.world.actors.get(effect.owner), self.world.actors.get(effect.container)
+        if not isinstance(owner, ConnectionActor | SessionActor) or container is None:
+            self.world.post(effect.container, StopWanted(why="its login has gone"))
+            return
+        recording = owner.ledger
+        assert isinstance(recording, Recording)
+        recording.enlist(container.id)
+        recording.join(spare.ledger)
+        container.about.update({**owner.about, "container": effect.name})
+        container.post(ContainerClaimed(owner=effect.owner, container=effect.name))
+
     # From the sweep
 
     def is_owned(self, token: str) -> bool:
@@ -186,7 +218,7 @@ class Supervisor:
         return "none" if agents is None or not may_be_served(self.settings.docker.execution) else agents.kind
 
     def _land(
-        self, owner: ConnectionActor | SessionActor, effect: LandContainer, order: ContainerOrder,
+        self, owner: ConnectionActor | SessionActor | SpareActor, effect: LandContainer, order: ContainerOrder,
         session: SessionActor | None,
     ) -> None:  # fmt: skip
         execution, timeouts = self.settings.docker.execution, self.settings.docker.timeouts
@@ -231,7 +263,7 @@ class Supervisor:
             image.post(wanted)
         self._image_of[container.id] = image
         assert isinstance(image.ledger, SharedLog)
-        container.ledger.join(image.ledger)  # type: ignore[attr-defined]
+        container.ledger.join(image.ledger)
 
     def _leave_image(self, container: ContainerActor) -> None:
         if image := self._image_of.pop(container.id, None):
@@ -271,10 +303,12 @@ class Supervisor:
     def _token(self, container: str) -> str:
         return f"{self.world.boot}.{container}"
 
+    def _own_labels(self) -> dict[str, str]:
+        return {"moorage.instance": self.world.instance, "moorage.boot": self.world.boot}
+
     def _labels(self, about: dict[str, Any]) -> dict[str, str]:
         return {
-            "moorage.instance": self.world.instance,
-            "moorage.boot": self.world.boot,
+            **self._own_labels(),
             "moorage.connection": about["connectionId"],
             "containerssh_connection_id": about["connectionId"],
             "containerssh_ip": str(about["remoteAddr"]).rpartition(":")[0].strip("[]"),

@@ -9,7 +9,7 @@ import trio
 
 from actors.actor import Actor
 from actors.ports import Agents, Engine
-from actors.recorder import Recorder, Recording
+from actors.recorder import Recorder
 from protocol import codes
 from protocol.base import Event
 from protocol.codes import Code
@@ -62,8 +62,7 @@ class World:
         """Bring an actor to life with its first event."""
         assert actor.id not in self.actors, f"{actor.id} lives already"
         self.actors[actor.id] = actor
-        if isinstance(actor.ledger, Recording):
-            actor.ledger.enlist(actor.id)
+        actor.ledger.enlist(actor.id)
         actor.post(first)
         self.start(actor.run)
 
@@ -72,11 +71,17 @@ class World:
         if actor := self.actors.get(to):
             actor.post(event)
 
+    def alias(self, id: str, actor: Actor) -> None:
+        """Another name by which it is found."""
+        assert id not in self.actors, f"{id} lives already"
+        self.actors[id] = actor
+
     def left(self, actor: Actor) -> None:
         """It has ended, in order or not."""
-        self.actors.pop(actor.id, None)
-        if isinstance(actor.ledger, Recording):
-            actor.ledger.leave(actor.id, "" if actor.ended else f"{actor.id} did not end in order")
+        for id in [id for id, other in self.actors.items() if other is actor]:
+            del self.actors[id]
+        why = "" if actor.ended else f"{actor.id} did not end in order"
+        actor.ledger.leave(actor.id, why)
         if not self.actors:
             self.on_empty()
 

@@ -46,6 +46,10 @@ static struct failure failed(uint8_t stage) {
 
 static struct failure become_user(const struct spawn *spawn) {
     gid_t groups[GROUPS_MAX];
+    if (spawn->uid == (uid_t)-1 || spawn->gid == (gid_t)-1) { /* to the kernel: stay who you are */
+        errno = EINVAL;
+        return failed(AT_USER);
+    }
     for (size_t nth = 0; nth < spawn->group_count; nth++)
         groups[nth] = spawn->groups[nth];
     if (setgroups(spawn->group_count, groups) < 0 || setresgid(spawn->gid, spawn->gid, spawn->gid) < 0 ||

@@ -94,7 +94,8 @@ class Server:
             "listen": [f"{host}:{port}" for host, port in self.addresses],
             "api": "{}.{}".format(*world.engine.api),
             **self._listener.statistics(),
-            "actors": [actor.statistics() for actor in world.actors.values()],
+            "pool": self.supervisor.pool.statistics(),
+            "actors": [actor.statistics() for actor in dict.fromkeys(world.actors.values())],
         }
 
 
@@ -159,6 +160,7 @@ async def _live(
                     listener = await _listener(supervisor, settings)
                     server = _server(settings, supervisor, listener)
                     nursery.start_soon(Sweeper(supervisor, instance).run)
+                    nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
                     nursery.start_soon(server.run)
@@ -175,7 +177,7 @@ def _server(settings: Settings, supervisor: Supervisor, listener: Listener) -> S
         supervisor.draining = True
         listener.stop_accepting()
 
-    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop)
+    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop, supervisor.pool.drain)
     listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
     seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
     actor.post(Listening(listen=listen, seconds=seconds))

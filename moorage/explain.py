@@ -64,6 +64,13 @@ PHRASES: Mapping[str, str] = {
     "container_landed": "container {container} was running",
     "container_failed": "there was to be no container: {why}",
     "container_progressed": "it heard: {line}",
+    "container_claimed": "{owner} claimed it as {container}",
+    "container_renamed": "the engine renamed it",
+    "rename_failed": "the engine did not rename it ({fault}): {why}",
+    # spare
+    "spare_wanted": "the pool wanted one more, in container {container}",
+    "claim_wanted": "{owner} claimed it as {container}",
+    "stale_found": "it was found stale: {why}",
     # image
     "image_wanted": "{waiter} wanted image {reference} ({policy})",
     "waiter_left": "{waiter} waited no more",

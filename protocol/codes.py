@@ -92,6 +92,19 @@ MOORAGE_AGENT_FAILED = Code("MOORAGE_AGENT_FAILED", "error", "the guest agent di
     "the guest agent in the container did not answer: {why}")
 MOORAGE_LINK_LOST = Code("MOORAGE_LINK_LOST", "warning", "the link to the guest agent is lost",
     "The agent was killed, the container is ending, or the engine restarted. The container is removed.")
+MOORAGE_SPARE_READY = Code("MOORAGE_SPARE_READY", "debug", "a spare container is ready",
+    "The warm pool (docker.pool) has one more container that runs and waits for a login.")
+MOORAGE_SPARE_CLAIMED = Code("MOORAGE_SPARE_CLAIMED", "debug", "a login has claimed a spare container",
+    "It is renamed to the login's name and belongs to it from now on.")
+MOORAGE_SPARE_FAILED = Code("MOORAGE_SPARE_FAILED", "warning", "a spare container could not be made",
+    "The container's own lines say why. The pool tries again, after pauses from 1 s up to a minute; logins make their own.")
+MOORAGE_SPARE_LOST = Code("MOORAGE_SPARE_LOST", "notice", "a spare container ended before it was claimed",
+    "Somebody removed it, or the engine restarted. It is replaced. A login that had just claimed it is told so.",
+    "the container that was ready has just ended; log in again")
+MOORAGE_SPARE_RETIRED = Code("MOORAGE_SPARE_RETIRED", "debug", "a spare container is replaced or no longer wanted",
+    "It is older than docker.pool.ttl, its image has changed, or the server is ending.")
+MOORAGE_RENAME_FAILED = Code("MOORAGE_RENAME_FAILED", "notice", "a claimed container keeps its old name",
+    "The engine could not rename it. The login has it all the same; `moorage status` shows which it is.")
 MOORAGE_CONTAINER_UNWATCHED = Code("MOORAGE_CONTAINER_UNWATCHED", "notice", "the engine stopped telling us about a running container",
     "The wait call broke (an engine restart, say). The container goes on; we ask again.")
 DOCKER_CONTAINER_STOP = _docker("CONTAINER_STOP", "debug", "stopping the container",

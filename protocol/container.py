@@ -88,6 +88,19 @@ class LinkLost(Event, frozen=True, kw_only=True, tag="link_lost"):
     why: str
 
 
+class ContainerClaimed(Event, frozen=True, kw_only=True, tag="container_claimed"):
+    """It was a spare and is `owner`'s now, under the name `container`."""
+
+    owner: str
+    container: str
+
+
+class ContainerRenamed(Event, frozen=True, kw_only=True, tag="container_renamed"): ...
+
+
+class RenameFailed(Fault, frozen=True, kw_only=True, tag="rename_failed"): ...
+
+
 class ContainerExited(Event, frozen=True, kw_only=True, tag="container_exited"):
     """It runs no more. Also told on to its owner."""
 
@@ -178,6 +191,11 @@ class KillContainer(Effect, frozen=True, kw_only=True, tag="kill_container"):
     signal: str
 
 
+class RenameContainer(Effect, frozen=True, kw_only=True, tag="rename_container"):
+    id: str
+    name: str
+
+
 class RemoveContainer(Effect, frozen=True, kw_only=True, tag="remove_container"):
     """By name and token, whether or not the engine ever told us an id."""
 
@@ -188,5 +206,6 @@ OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {
     StartContainer: (ContainerStarted, StartFailed),
     AwaitExit: (ContainerExited, WaitFailed),
     KillContainer: (ContainerKilled, KillFailed),
+    RenameContainer: (ContainerRenamed, RenameFailed),
     RemoveContainer: (ContainerRemoved, RemoveFailed),
 }

@@ -107,10 +107,6 @@ def _read_exit(channel: int, arg: int, body: bytes) -> Frame:
     return Exit(channel=channel, how=ENDINGS[arg], number=number)
 
 
-def _read_data(channel: int, arg: int, body: bytes) -> Frame:
-    return Data(channel=channel, stream=arg, piece=body)
-
-
 def _read_spawned(channel: int, arg: int, body: bytes) -> Frame:
     return Spawned(channel=channel, pid=_numbers("I", body)[0])
 
@@ -146,7 +142,7 @@ def _read_spawn(channel: int, arg: int, body: bytes) -> Frame:
 HELLO, PING, PONG, SPAWN, SPAWNED, ERR, DATA, EOF, CREDIT, RESIZE, SIGNAL, EXIT, CLOSE = range(1, 14)
 _END = _Rule(0, 0, STDIN, STDERR, False, lambda channel, arg, body: EndOfFile(channel=channel, stream=arg))
 _CLOSE = _Rule(0, 0, 0, 0, False, lambda channel, arg, body: Close(channel=channel))
-_DATA = _Rule(1, DATA_BYTES_MAX, STDIN, STDERR, False, _read_data)
+_DATA = _END._replace(length_min=1, length_max=DATA_BYTES_MAX)  # a payload is passed on and never read whole
 _CREDIT = _Rule(4, 4, STDIN, STDERR, False, _read_credit)
 _RULES: dict[Sender, dict[int, _Rule]] = {
     "agent": {

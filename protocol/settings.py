@@ -17,6 +17,7 @@ Duration = Annotated[float, Meta(extra={"unit": "duration"})]
 Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
 Secret = Annotated[str, Meta(extra={"secret": True})]
 Count = Annotated[int, Meta(ge=1)]
+SpareCount = Annotated[int, Meta(ge=0, le=1000)]
 # Docker Engine API objects; `settings_engine.py` knows their fields.
 ContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container"})]
 HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
@@ -90,10 +91,19 @@ class Timeouts(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     http: Timeout = 15.0
 
 
+class Pool(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Ours: containers made ahead of their logins. `size` 0: none; `auto`: as many as were logged into lately."""
+
+    size: Literal["auto"] | SpareCount = 0
+    max: Count = 8
+    ttl: Duration = 600.0
+
+
 class Docker(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     connection: DockerConnection = DockerConnection()
     execution: Execution = Execution()
     timeouts: Timeouts = Timeouts()
+    pool: Pool = Pool()
 
 
 class Ssh(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -99,6 +99,14 @@ KEYS: dict[str, Key] = {
     "docker.timeouts.signal": Key("Delivering one signal."),
     "docker.timeouts.window": Key("Telling one new window size."),
     "docker.timeouts.http": Key("One control call to the engine; never a pull, a wait or a stream."),
+    "docker.pool": Key("Ours: containers that are made ahead of their logins."),
+    "docker.pool.size": Key(
+        "How many are kept ready: a number, or `auto`: as many as were logged into in the last minute. With mode "
+        "session they are used only for programs that the agent serves.",
+        "with `execution.containername`, which only one container can have",
+    ),
+    "docker.pool.max": Key("For `auto`: the most that are kept ready."),
+    "docker.pool.ttl": Key("A spare that is older is replaced; so is one whose image has changed."),
     "auth": Key("Who may come in."),
     "auth.users": Key("User name to ways in.", "no user at all: nobody could log in; a user with neither key nor hash"),
     "auth.users.NAME.authorizedKeys": Key(

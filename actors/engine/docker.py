@@ -249,6 +249,18 @@ class DockerEngine:
     async def _resize(self, container: str, size: Size) -> None:
         await self._control.containers.container(container).resize(h=size.rows, w=size.columns)
 
+    async def rename_container(self, container: str, name: str) -> None:
+        await self._call(self._rename, checked_name(container), checked_name(name))
+
+    async def _rename(self, container: str, name: str) -> None:
+        await self._control.containers.container(container).rename(name)
+
+    async def container_image(self, container: str) -> str:
+        found = await self._call(self._show, checked_name(container))
+        if found is None:
+            raise EngineFault("not_found", f"there is no container {container}")
+        return str(found["Image"])
+
     async def remove_container(self, name: str, token: str) -> None:
         await self._call(self._remove, checked_name(name), token)
 

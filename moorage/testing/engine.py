@@ -13,12 +13,12 @@ from random import Random
 from typing import Any, TypeVar
 
 import trio
-from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from moorage.testing.failpoints import Action, Failpoints
 from moorage.testing.fake_agent import is_agent
-from moorage.testing.fake_container import FakeContainer, FakeExec, FakeRun
+from moorage.testing.fake_container import FakeContainer, FakeExec, FakeImage, FakeRun
 from moorage.testing.programs import SIGNALS, knows
 from protocol.base import FaultClass, Size
 from protocol.settings import GUEST_IMAGE
@@ -26,18 +26,6 @@ from protocol.settings import GUEST_IMAGE
 T = TypeVar("T")
 TOKEN_LABEL = "moorage.token"
 NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-
-
-class FakeImage(Struct, frozen=True, kw_only=True):
-    """An image: what it runs by itself, and what pulling it takes."""
-
-    command: tuple[str, ...] = ("/bin/sh",)
-    entrypoint: tuple[str, ...] = ()
-    env: Mapping[str, str] = {}
-    layers: int = 1
-    size_bytes: int = 4_000_000
-    pull_seconds: float = 1.0
-    login: tuple[str, str] | None = None  # user and password that the registry wants
 
 
 class FakeEngine:
@@ -326,12 +314,24 @@ class FakeEngine:
     async def resize_container(self, container: str, size: Size) -> None:
         await self._control("resize_container", lambda: self._running(container).run.resize(size))
 
+    async def rename_container(self, container: str, name: str) -> None:
+        await self._control("rename_container", lambda: self._rename(container, name))
+
+    def _rename(self, container: str, name: str) -> None:
+        one = self._find(container)
+        if name in self.alive:
+            raise EngineFault("conflict", f"the container name {name!r} is in use")
+        one.order = replace(one.order, name=name)
+
+    async def container_image(self, container: str) -> str:
+        return await self._control("container_image", lambda: self._inspect_image(self._find(container).order.image))
+
     async def remove_container(self, name: str, token: str) -> None:
         await self._control("remove_container", lambda: self._remove(name, token))
 
     def _remove(self, name: str, token: str) -> None:
         for one in tuple(self._containers.values()):
-            if one.order.name == name and one.labels.get(TOKEN_LABEL) == token:
+            if name in (one.id, one.order.name) and one.labels.get(TOKEN_LABEL) == token:
                 self._kill_all(one)
                 del self._containers[one.id]
                 for run in one.runs():

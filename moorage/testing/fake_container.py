@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import trio
+from msgspec import Struct
 
 from actors.ports import ContainerOrder, ExecOrder, Sink
 from moorage.testing.fake_agent import FakeAgent, is_agent
@@ -11,6 +12,18 @@ from protocol.base import Size
 
 STDIN_BYTES_HIGH = 256 * 1024
 STDIN_BYTES_LOW = 64 * 1024
+
+
+class FakeImage(Struct, frozen=True, kw_only=True):
+    """An image: what it runs by itself, and what pulling it takes."""
+
+    command: tuple[str, ...] = ("/bin/sh",)
+    entrypoint: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    layers: int = 1
+    size_bytes: int = 4_000_000
+    pull_seconds: float = 1.0
+    login: tuple[str, str] | None = None  # user and password that the registry wants
 
 
 class FakeStream:

@@ -21,7 +21,7 @@ from moorage.replay import replay_command
 from moorage.testing import FakeEngine, FakeImage
 from protocol.codes import Code
 from protocol.ledger import Scenario, read
-from protocol.settings import Auth, Docker, Execution, Record, Settings, Shutdown, Ssh, Timeouts, User
+from protocol.settings import Auth, Docker, Execution, Pool, Record, Settings, Shutdown, Ssh, Timeouts, User
 from tests.e2e import outside
 from tests.e2e.terminal import Terminal, open_terminal
 
@@ -221,7 +221,7 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`. The transport is `exec`."""
+        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`. Programs are execs."""
         execution: dict[str, Any] = {
             "transport": "exec",
             "container": {"Image": FAKE_IMAGE if fake else self.image},
@@ -229,11 +229,12 @@ class Builder:
         }
         ssh, shutdown = more.pop("ssh", {}), more.pop("shutdown", {})
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
+        pool = Pool(size=more.pop("pool", 0))
         if image := more.pop("image", ""):
             execution["container"] = {"Image": image}
         return Settings(
             ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            docker=Docker(execution=Execution(**{**execution, **more}), timeouts=Timeouts(**timeouts)),
+            docker=Docker(execution=Execution(**{**execution, **more}), timeouts=Timeouts(**timeouts), pool=pool),
             auth=Auth(users={USER: User(authorized_keys=("user_key.pub",))}),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),

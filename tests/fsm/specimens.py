@@ -32,6 +32,7 @@ from protocol.session import (
     WindowChanged,
 )
 from protocol.signal import SignalDelivered, SignalOrdered
+from protocol.spare import SpareWanted
 from protocol.terminal import SizeWanted, TerminalOpened
 
 Values = dict[str, Any]
@@ -57,6 +58,7 @@ TRIED = {"tried twice": {"tries": 2}, "tried eight times": {"tries": 8}}
 
 SPECIMENS: Mapping[str, Specimen] = {
     "server": Specimen({}),
+    "spare": Specimen({"container": "ct"}),
     "signal": Specimen({"session": "ss", "id": "c0", "signal": "TERM"}, TRIED),
     "terminal": Specimen(
         {"target": "exec", "id": "e0", "wanted": SMALL, "sent": SMALL},
@@ -133,7 +135,7 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "pid": 12, "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
+    "pid": 12, "spare": "sp", "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
@@ -180,7 +182,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
 CROSSED = (ContainerExited, ContainerLanded, ProgramExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
 CROSSED_FAULTS = frozenset({"internal", "not_found"})
 # What comes to a machine that is new: no cell but the usual one.
-FIRST = (ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
+FIRST = (SpareWanted, ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
 OPTIONAL = frozenset(
     {"core", "served", "link", "error", "bytes_in", "bytes_out", "oom", "taken", "admitted", "by", "client", "command"}
 )
