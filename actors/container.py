@@ -66,6 +66,13 @@ class ContainerActor(Actor):
         self.link: AgentLink | None = None
         self.image_command = ImageCommand()
 
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            if self.link is not None:
+                self.link.close()
+
     def perform(self, effect: Effect) -> None:
         match effect:
             case WantImage():
@@ -104,8 +111,6 @@ class ContainerActor(Actor):
                 return ContainerRenamed()
             case RemoveContainer():
                 await engine.remove_container(self.cell.id or self.order.name, self.order.token)
-                if self.link is not None:
-                    self.link.close()
                 self.drop(AwaitExit)  # there is nothing left to end
                 return ContainerRemoved()
         return await super().work(effect)

@@ -110,6 +110,10 @@ class Sink(Protocol):
 class Stream(Protocol):
     """An attached exec's or container's stdio. Nothing here waits; what is full says so through the sink."""
 
+    @property
+    def outlives_output(self) -> bool:
+        """The program may have closed its output and still read; else the end of the output is the end of all."""
+
     def write(self, data: bytes) -> None: ...
     def write_eof(self) -> None:
         """Half-close: the program reads end of file on stdin, its output goes on."""

@@ -27,7 +27,7 @@ class Pump:
         self._stream: Stream | None = None
         self._input_ended = False
         self._output_paused = False
-        self._output_ended = False
+        self._nobody_reads = False
         self._dropped = False
 
     def join(self, stream: Stream) -> None:
@@ -58,8 +58,9 @@ class Pump:
         self._channel.write(data, stderr)
 
     def output_ended(self, error: str) -> None:
-        self._output_ended = True
-        self._channel.resume_input()  # nobody reads it any more; the client's EOF and close must still get through
+        if error or self._stream is None or not self._stream.outlives_output:
+            self._nobody_reads = True
+            self._channel.resume_input()  # the client's EOF and close must still get through
         self._channel.notify_when_sent(lambda: self._report_output_ended(error))
 
     def pause_input(self) -> None:
@@ -72,7 +73,7 @@ class Pump:
 
     def input(self, data: bytes) -> None:
         """From the client. A program that has ended, or was let go, reads nothing."""
-        if self._dropped or self._output_ended:
+        if self._dropped or self._nobody_reads:
             return
         assert self._stream is not None, "the channel delivers nothing before `join`"
         self.bytes_in += len(data)
@@ -96,7 +97,7 @@ class Pump:
             self._stream.resume_output()
 
     def _close_input(self, stream: Stream) -> None:
-        if self._dropped or self._output_ended:
+        if self._dropped or self._nobody_reads:
             return
         self._report(InputEnded())  # first, for the program's end may come out of `write_eof` itself
         stream.write_eof()

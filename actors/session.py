@@ -105,8 +105,13 @@ class SessionActor(Actor):
         if link is None:
             self.post(SpawnFailed(fault="unavailable", why="the container is gone"))
             return
+        argv = self._served_argv(effect)
+        if not argv:
+            why = "its image has neither an ENTRYPOINT nor a CMD, and the configuration no shellCommand"
+            self.post(SpawnFailed(fault="invalid", why=why))
+            return
         order = SpawnOrder(
-            argv=self._served_argv(effect),
+            argv=argv,
             env=program_env(self.vault, effect.tty),
             tty=effect.tty,
             size=effect.size,

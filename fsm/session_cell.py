@@ -107,6 +107,11 @@ def own_output_has_ended(cell: SessionCell, event: Event) -> bool:
     return cell.mode == "session" and cell.output_ended
 
 
+def served_output_is_cut(cell: SessionCell, event: OutputEnded) -> bool:
+    """The program has ended, and the link before all of its output was here."""
+    return cell.exited is not None and event.error != ""
+
+
 def stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
     return event.error != ""
 

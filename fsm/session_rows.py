@@ -171,6 +171,7 @@ ROWS = (
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
+    Row("SS0817", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_broken,      when.served_output_is_cut,  (BROKE,)),
     Row("SS0812", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_program,     when.program_exit_is_known, (CODE, SENT)),
     Row("SS0815", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_broken,      when.own_stream_broke,      (BROKE,)),
     Row("SS0816", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.own_ran_out_of_memory, (CODE, MEMORY, BY_SIGNAL)),

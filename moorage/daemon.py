@@ -4,17 +4,17 @@
 """
 
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import trio
 from msgspec.structs import replace
 
 from actors import passwords
-from actors.agent.bring import BroughtAgents
+from actors.agent.bring import ORDER, BroughtAgents, Carrier
 from actors.bridge import aio, from_asyncio, open_loop
 from actors.control import serve_control
 from actors.engine.credentials import Credentials
@@ -35,6 +35,7 @@ from moorage.logs import Log, LogUnavailable
 from moorage.version import VERSION
 from protocol import codes
 from protocol.codes import Code
+from protocol.container import Link as LinkKind
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
@@ -100,17 +101,23 @@ class Server:
 
 @asynccontextmanager
 async def serve(
-    settings: Settings, *, say: Say = _say_nothing, engine: Engine | None = None, dice: Random | None = None
+    settings: Settings,
+    *,
+    say: Say = _say_nothing,
+    engine: Engine | None = None,
+    dice: Random | None = None,
+    links: Sequence[LinkKind] | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block is left; then shut down in order and leave nothing behind, cancelled or not.
 
     `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
-    settings name. Raises `CannotServe`; what the block raises comes out as it is.
+    settings name. `links` to the guest agent are tried in this order; with an `engine` of yours the default is none.
+    Raises `CannotServe`; what the block raises comes out as it is.
     """
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(_live, settings, say, engine, dice, leaving)
+            server: Server = await nursery.start(_live, settings, say, engine, dice, links, leaving)
             try:
                 yield server
             finally:
@@ -124,6 +131,7 @@ async def _live(
     log: Say,
     engine: Engine | None,
     dice: Random | None,
+    links: Sequence[LinkKind] | None,
     leaving: trio.Event,
     *,
     task_status: trio.TaskStatus[Server],
@@ -143,7 +151,7 @@ async def _live(
         async with open_loop(on_error), _engine(settings, engine) as found, _instance(settings) as instance:
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
-                    agents = await _agents(settings, found, instance, log)
+                    agents = await _agents(settings, found, instance, log, links)
                     world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice, agents)
                     supervisor = Supervisor(world)
                     handle = error_handler(supervisor)
@@ -202,28 +210,35 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
             await opened.__aexit__(None, None, None)
 
 
-async def _agents(settings: Settings, engine: Engine, instance: Instance, log: Say) -> BroughtAgents | None:
+async def _agents(
+    settings: Settings, engine: Engine, instance: Instance, log: Say, links: Sequence[LinkKind] | None
+) -> BroughtAgents | None:
     """The guest agent, if it may be used, is built and links with this engine; None: the engine's exec it is."""
     execution = settings.docker.execution
-    if not isinstance(engine, DockerEngine) or not may_be_served(execution):
+    links = links or (ORDER if isinstance(engine, DockerEngine) else ())
+    if not may_be_served(execution) or not (links or execution.transport == "served"):
         return None
-    labels = {"moorage.instance": instance.id, "moorage.boot": instance.boot}
-    try:
-        binary = agent_binary(await engine.architecture())
-        if binary is None:
-            why = "it is not built for the engine's architecture (`make install` builds it with musl-tools)"
-        else:
-            agents = BroughtAgents(binary.content, binary.digest, instance.links)
-            why = await agents.probe(engine, labels)
-            if not why:
-                log(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
-                return agents
-    except EngineFault as fault:
-        why = fault.why
+    why, agents = await _brought(cast(Carrier, engine), instance, links) if links else ("no link is to be tried", None)
+    if not why and agents is not None:
+        log(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
+        return agents
     if execution.transport == "served":
         raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
     log(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
     return None
+
+
+async def _brought(engine: Carrier, instance: Instance, links: Sequence[LinkKind]) -> tuple[str, BroughtAgents | None]:
+    """Why the agent cannot be brought, or the empty string and how it is."""
+    try:
+        binary = agent_binary(await engine.architecture())
+        if binary is None:
+            return "it is not built for the engine's architecture (`make install` builds it with musl-tools)", None
+        agents = BroughtAgents(binary.content, binary.digest, instance.links)
+        labels = {"moorage.instance": instance.id, "moorage.boot": instance.boot}
+        return await agents.probe(engine, labels, links), agents
+    except EngineFault as fault:
+        return fault.why, None
 
 
 @asynccontextmanager

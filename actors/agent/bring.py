@@ -18,25 +18,30 @@ from msgspec.structs import replace
 from actors.agent.link import HEARTBEAT_S, Link
 from actors.agent.socket import LinkSocket, fresh_folder
 from actors.bridge import aio
-from actors.ports import ContainerOrder, EngineFault, Sink, Stream
+from actors.ports import ContainerOrder, EngineFault, Exit, Sink, Stream
+from protocol.base import Event
 from protocol.container import Link as LinkKind
+from protocol.container import LinkLost
 
 FOLDER = "/.moorage"  # in every container that is served
 PROGRAM = f"{FOLDER}/agent"
 SOCKET_FOLDER = "/.moorage.link"
 TOKEN_ENV = "MOORAGE_TOKEN"
 PROBE_SECONDS_MAX = 15.0
+LAST_WORDS_S = 0.2
 ORDER: tuple[LinkKind, ...] = ("socket", "attach")  # the faster first
 
 
 class Carrier(Protocol):
     """The calls of an engine that bringing the agent needs."""
 
+    async def architecture(self) -> str: ...
     async def image_exists(self, reference: str) -> bool: ...
     async def import_image(self, tar: Path, reference: str, changes: Sequence[str] = ()) -> str: ...
     async def create_container(self, order: ContainerOrder) -> str: ...
     async def attach_container(self, container: str, tty: bool, sink: Sink) -> Stream: ...
     async def start_container(self, container: str) -> None: ...
+    async def wait_container(self, container: str) -> Exit: ...
     async def remove_container(self, name: str, token: str) -> None: ...
 
 
@@ -63,16 +68,16 @@ class BroughtAgents:
 
     async def probe(self, engine: Carrier, labels: Mapping[str, str], only: Sequence[LinkKind] = ORDER) -> str:
         """Bring the agent and find the link that works: `kind` is set. Why none does, or the empty string."""
-        why = ""
+        why = []
         for kind in only:
             try:
                 await self._try(engine, kind, labels)
             except EngineFault as fault:
-                why = fault.why
-                continue
-            self.kind = kind
-            return ""
-        return why
+                why.append(f"{kind} link: {fault.why}")
+            else:
+                self.kind = kind
+                return ""
+        return "; ".join(why)
 
     async def _try(self, engine: Carrier, kind: LinkKind, labels: Mapping[str, str]) -> None:
         """A container of the agent and nothing else; that it is made fills the volume. Raises `EngineFault`."""
@@ -81,26 +86,20 @@ class BroughtAgents:
         name = f"moorage-probe-{secrets.token_hex(6)}"
         plain = ContainerOrder(name=name, token=name, image=self.image, host={"NetworkMode": "none"}, labels=labels)
         link = await self._open(plain, kind, no_copy=False)
-        greeted, why = trio.Event(), ["it did not say hello"]
-
-        def hear(event: Any) -> None:
-            why[0] = getattr(event, "why", "")
-            greeted.set()
-
+        answer = Answer()
         try:
             link.made(await engine.create_container(link.order))
             if kind == "attach":
                 link.join(await engine.attach_container(link.container, False, link.sink))
-            link.report(hear)
+            link.report(answer.hear)
             await engine.start_container(link.container)
-            with trio.move_on_after(PROBE_SECONDS_MAX):
-                await greeted.wait()
+            await answer.wait(engine, link.container)
         finally:
             link.close()
             with trio.CancelScope(shield=True), suppress(EngineFault):
                 await engine.remove_container(name, name)
-        if why[0]:
-            raise EngineFault("unavailable", f"the guest agent, over its {kind} link: {why[0]}")
+        if answer.why:
+            raise EngineFault("unavailable", answer.why)
 
     async def _open(self, order: ContainerOrder, kind: LinkKind, no_copy: bool) -> Link:
         token = secrets.token_hex(16)
@@ -122,10 +121,11 @@ class BroughtAgents:
         )
         link = Link(served, token, beats=kind == "attach")
         if kind == "socket":
-            self._sockets.mkdir(mode=0o700, exist_ok=True)
             try:
+                self._sockets.mkdir(mode=0o700, exist_ok=True)
                 await aio(LinkSocket(link, folder).listen)
             except OSError as error:
+                link.close()
                 raise EngineFault("unavailable", f"cannot listen in {folder}: {error.strerror or error}") from error
         self._links.add(link)
         tidy = link.when_closed
@@ -136,6 +136,37 @@ class BroughtAgents:
 
         link.when_closed = closed
         return link
+
+
+class Answer:
+    """What becomes of one agent that is only to say hello."""
+
+    def __init__(self) -> None:
+        self.why = "it did not say hello"
+        self._heard = trio.Event()
+
+    def hear(self, event: Event) -> None:
+        if not self._heard.is_set():
+            self.why = event.why if isinstance(event, LinkLost) else ""
+            self._heard.set()
+
+    async def wait(self, engine: Carrier, container: str) -> None:
+        """Until it has said hello, its link or its container has ended, or it had time enough."""
+        with trio.move_on_after(PROBE_SECONDS_MAX):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._await_end, engine, container)
+                await self._heard.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _await_end(self, engine: Carrier, container: str) -> None:
+        try:
+            status = (await engine.wait_container(container)).status
+        except EngineFault as fault:
+            why = fault.why
+        else:
+            why = f"its container ended with status {status}"
+        await trio.sleep(LAST_WORDS_S)  # what it said before is heard by then
+        self.hear(LinkLost(why=why))
 
 
 async def _import(engine: Carrier, reference: str, program: bytes) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from actors.agent.link import Link
 
 NAME = "s"
+UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW = 256 * 1024, 64 * 1024  # above the first the link is full, below the second not
 PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
@@ -23,7 +24,8 @@ class LinkSocket:
 
     async def listen(self) -> None:
         """Raises OSError."""
-        self.folder.mkdir(mode=0o711)
+        self.folder.mkdir()
+        self.folder.chmod(0o711)  # whatever our umask is
         path = self.folder / NAME
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: Peer(self), str(path), backlog=1)
@@ -76,7 +78,14 @@ class Peer(asyncio.Protocol):
             transport.abort()
             return
         self._transport = transport
+        transport.set_write_buffer_limits(UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW)
         self._socket.link.carry(self)
+
+    def pause_writing(self) -> None:
+        self._socket.link.choke()
+
+    def resume_writing(self) -> None:
+        self._socket.link.relieve()
 
     def data_received(self, data: bytes) -> None:
         if self._transport is not None:

@@ -21,6 +21,8 @@ SYSTEM_CHARS_MAX = 1000
 class EngineStream(asyncio.Protocol):
     """See `actors.ports.Stream`. Until `begin` is called the sink hears nothing; what comes before is kept."""
 
+    outlives_output = False
+
     def __init__(self, transport: asyncio.Transport, tty: bool, sink: Sink) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()  # for what the pump calls from trio

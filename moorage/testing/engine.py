@@ -4,19 +4,21 @@ Everything it does is decided by its seed and its failpoints, and it waits by `t
 can jump over it. It passes the same contract suite as the real engine.
 """
 
+import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
 import trio
-from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from moorage.testing.failpoints import Action, Failpoints
-from moorage.testing.fake_container import FakeContainer, FakeExec, FakeRun
+from moorage.testing.fake_agent import is_agent
+from moorage.testing.fake_container import FakeContainer, FakeExec, FakeImage, FakeRun
 from moorage.testing.programs import SIGNALS, knows
 from protocol.base import FaultClass, Size
 from protocol.settings import GUEST_IMAGE
@@ -24,18 +26,6 @@ from protocol.settings import GUEST_IMAGE
 T = TypeVar("T")
 TOKEN_LABEL = "moorage.token"
 NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-
-
-class FakeImage(Struct, frozen=True, kw_only=True):
-    """An image: what it runs by itself, and what pulling it takes."""
-
-    command: tuple[str, ...] = ("/bin/sh",)
-    entrypoint: tuple[str, ...] = ()
-    env: Mapping[str, str] = {}
-    layers: int = 1
-    size_bytes: int = 4_000_000
-    pull_seconds: float = 1.0
-    login: tuple[str, str] | None = None  # user and password that the registry wants
 
 
 class FakeEngine:
@@ -224,6 +214,21 @@ class FakeEngine:
         image = self.images[reference]
         return ImageCommand(entrypoint=image.entrypoint, command=image.command)
 
+    async def architecture(self) -> str:
+        return await self._control("architecture", lambda: "amd64")
+
+    async def image_exists(self, reference: str) -> bool:
+        return await self._control("image_exists", lambda: reference in self.images)
+
+    async def import_image(self, tar: Path, reference: str, changes: Sequence[str] = ()) -> str:
+        """Of `changes` ENTRYPOINT and CMD count, as JSON lists."""
+        return await self._control("import_image", lambda: self._import(reference, changes))
+
+    def _import(self, reference: str, changes: Sequence[str]) -> str:
+        words = {name: json.loads(text) for name, _, text in (line.partition(" ") for line in changes)}
+        self.images[reference] = FakeImage(entrypoint=words.get("ENTRYPOINT", ()), command=words.get("CMD", ()))
+        return self._inspect_image(reference)
+
     async def pull_image(
         self, reference: str, platform: Mapping[str, Any], auth: Mapping[str, str], progress: Callable[[str], None]
     ) -> None:
@@ -280,7 +285,7 @@ class FakeEngine:
     def _start(self, run: FakeRun) -> None:
         if run.running:
             return
-        if not knows(run.argv):
+        if not knows(run.argv) and not is_agent(run.argv):
             raise EngineFault("invalid", f'exec: "{run.argv[0]}": no such file or directory')
         if run.status is not None:
             raise EngineFault("internal", "the fake engine starts a program once")

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import trio
+from msgspec import Struct
 
 from actors.ports import ContainerOrder, ExecOrder, Sink
+from moorage.testing.fake_agent import FakeAgent, is_agent
 from moorage.testing.programs import SIGNALS, Pipe, Program
 from protocol.base import Size
 
@@ -12,8 +14,22 @@ STDIN_BYTES_HIGH = 256 * 1024
 STDIN_BYTES_LOW = 64 * 1024
 
 
+class FakeImage(Struct, frozen=True, kw_only=True):
+    """An image: what it runs by itself, and what pulling it takes."""
+
+    command: tuple[str, ...] = ("/bin/sh",)
+    entrypoint: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    layers: int = 1
+    size_bytes: int = 4_000_000
+    pull_seconds: float = 1.0
+    login: tuple[str, str] | None = None  # user and password that the registry wants
+
+
 class FakeStream:
     """See `actors.ports.Stream`."""
+
+    outlives_output = False
 
     def __init__(self, sink: Sink, stdin: Pipe | None, tty: bool, closed: Callable[["FakeStream"], None]) -> None:
         """`stdin` is None for a container that reads none."""
@@ -100,7 +116,11 @@ class FakeRun:
         if not stdin:
             pipe.end()
         self._stdin = pipe if stdin else None
-        self._program = Program(argv, env, tty, pipe, self._send)
+        self._program: Program | FakeAgent
+        if is_agent(argv):
+            self._program = FakeAgent(argv, env, pipe, self._send)
+        else:
+            self._program = Program(argv, env, tty, pipe, self._send)
 
     @property
     def running(self) -> bool:

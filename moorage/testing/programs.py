@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 
+from protocol import frame_types
 from protocol.base import Size
 
-SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "CONT": 18, "WINCH": 28}
+SIGNALS = {**frame_types.SIGNALS, "CONT": 18, "WINCH": 28}
 CHUNK_BYTES = 32 * 1024
 _NAME = re.compile(r"\$(?:\{(\w+)\}|(\w+|\?|\$))")
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
@@ -93,6 +94,11 @@ class Program:
         self._scope = trio.CancelScope()
         self._killed_by = 0
         self.size = Size(columns=0, rows=0)
+
+    @property
+    def killed_by(self) -> int:
+        """The number of the signal that has ended it, or 0."""
+        return self._killed_by
 
     async def run(self) -> int:
         """Its exit status; 128 + N if signal N has ended it."""

@@ -46,6 +46,8 @@ class PlainChannel:
 
 
 class PlainStream:
+    outlives_output = False
+
     def __init__(self) -> None:
         self.calls: list[object] = []
 

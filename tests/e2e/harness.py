@@ -5,7 +5,7 @@ Nothing in it is a double but the engine, where a test wants one that fails on c
 
 import io
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from moorage.daemon import Server, serve
 from moorage.replay import replay_command
 from moorage.testing import FakeEngine, FakeImage
 from protocol.codes import Code
+from protocol.container import Link
 from protocol.ledger import Scenario, read
 from protocol.settings import (
     Auth,
@@ -110,9 +111,11 @@ class Harness:
                         await pipe.aclose()
 
     @asynccontextmanager
-    async def terminal(self, command: str | None, columns: int, rows: int) -> AsyncIterator[Terminal]:
-        """An OpenSSH client at a terminal of this size, as a person has it."""
+    async def terminal(self, command: str | None, columns: int, rows: int, stty: str = "") -> AsyncIterator[Terminal]:
+        """An OpenSSH client at a terminal of this size, as a person has it, who may have set it up with `stty`."""
         args = self.ssh_args("-tt", f"{USER}@127.0.0.1", *([] if command is None else [command]))
+        if stty:
+            args = ["sh", "-c", f'stty {stty} && exec "$@"', "sh", *args]
         async with open_terminal(args, columns, rows) as terminal:
             yield terminal
 
@@ -249,7 +252,7 @@ class Builder:
             "container": {"Image": FAKE_IMAGE if fake else self.image},
             "host": {"NetworkMode": "none"},
         }
-        ssh, shutdown = more.pop("ssh", {}), more.pop("shutdown", {})
+        ssh, shutdown, state = more.pop("ssh", {}), more.pop("shutdown", {}), more.pop("state", "state")
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
         pool = Pool(size=more.pop("pool", 0))
         if image := more.pop("image", ""):
@@ -265,7 +268,7 @@ class Builder:
             auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
-            state="state",
+            state=state,
         )
 
     @asynccontextmanager
@@ -275,14 +278,19 @@ class Builder:
         fake: FakeEngine | None = None,
         allow: tuple[str, ...] = (),
         seconds_max: float = SECONDS_MAX * 2,
+        links: Sequence[Link] | None = None,
         **more: Any,
     ) -> AsyncIterator[Harness]:
-        """Open it, and at the end see that nothing was left, nothing crashed and every recording replays."""
+        """Open it, and at the end see that nothing was left, nothing crashed and every recording replays.
+
+        `links`: those to the guest agent that are tried.
+        """
         settings, said = self.settings(fake is not None, **more), Said()
         if fake is not None:
             fake.images.setdefault(FAKE_IMAGE, FakeImage())
         with trio.fail_after(seconds_max):
-            async with open_loop(lambda context: None), serve(settings, say=said, engine=fake) as server:
+            loop = open_loop(lambda context: None)
+            async with loop, serve(settings, say=said, engine=fake, links=links) as server:
                 harness = Harness(server, settings, said, fake, self.folder, self.engine)
                 yield harness
         self.check(harness, allow)

@@ -3,15 +3,21 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from actors.engine.find import find_engine
 
 
 def call(method: str, path: str, body: Any = None, host: str = "") -> tuple[int, Any]:
     """One request to the engine: status, and the answer as JSON (None if it is empty)."""
+    text = None if body is None else json.dumps(body)
+    status, said = send(method, path, text, "application/json", host)
+    return status, json.loads(said) if said else None
+
+
+def send(method: str, path: str, body: str | bytes | None, kind: str, host: str = "") -> tuple[int, bytes]:
     parts = urlsplit(find_engine(host))
     if parts.scheme == "unix":
         connection = http.client.HTTPConnection("engine", timeout=30)
@@ -21,11 +27,9 @@ def call(method: str, path: str, body: Any = None, host: str = "") -> tuple[int,
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
-        text = None if body is None else json.dumps(body)
-        connection.request(method, path, text, {"Content-Type": "application/json"})
+        connection.request(method, path, body, {"Content-Type": kind})
         answer = connection.getresponse()
-        said = answer.read()
-        return answer.status, json.loads(said) if said else None
+        return answer.status, answer.read()
     finally:
         connection.close()
 
@@ -65,6 +69,13 @@ def kill(name: str, signal: str = "KILL") -> None:
 
 def forget_image(reference: str) -> None:
     call("DELETE", f"/images/{reference}?force=1")
+
+
+def import_image(tar: bytes, reference: str, changes: Sequence[str]) -> None:
+    """An image of this root file system; `changes` in the words of a Dockerfile."""
+    wanted = urlencode([("fromSrc", "-"), ("repo", reference), *(("changes", change) for change in changes)])
+    status, said = send("POST", f"/images/create?{wanted}", tar, "application/x-tar")
+    assert status == 200 and b'"error"' not in said, said
 
 
 def has_image(reference: str) -> bool:

@@ -73,6 +73,15 @@ def run(
 
 def all_runs() -> dict[str, Run]:
     """By name, sorted. Imports the modules that hold them."""
-    from tests.e2e import runs_end, runs_engine, runs_fault, runs_program, runs_pull, runs_time  # noqa: F401
+    from tests.e2e import (  # noqa: F401
+        runs_end,
+        runs_engine,
+        runs_fault,
+        runs_program,
+        runs_pull,
+        runs_served,
+        runs_served_end,
+        runs_time,
+    )
 
     return dict(sorted(RUNS.items()))

@@ -79,6 +79,8 @@ class FakeSession(FakeMailbox):
 class EchoStream:
     """A program that says back what it reads, and ends at end of file."""
 
+    outlives_output = False
+
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.paused = False
