@@ -49,7 +49,7 @@ REMOVE = "container_remove"  # docker.timeouts.containerStop again: when a remov
 
 
 class ContainerCell(RetryCell):
-    """`id` is the engine's, once it told us."""
+    """`id` is the engine's, once it told us. `attach_tries` outlives the container that is replaced."""
 
     state: str = S.ABSENT.name
     container: str = ""
@@ -57,6 +57,7 @@ class ContainerCell(RetryCell):
     image: str = ""
     mode: ExecutionMode = "connection"
     id: str = ""
+    attach_tries: int = 0
 
 
 # Guards
@@ -98,7 +99,14 @@ def create(cell: ContainerCell, event: Event) -> Effects:
 
 def attach(cell: ContainerCell, event: Event) -> Effects:
     _note_id(cell, event)
+    cell.tries = cell.attach_tries
     return (AttachContainer(id=cell.id),)
+
+
+def back_off_attach(cell: ContainerCell, event: AttachFailed | RemoveFailed) -> Effects:
+    effects = back_off(cell, event)
+    cell.attach_tries = cell.tries
+    return effects
 
 
 def start(cell: ContainerCell, event: Event) -> Effects:
@@ -167,6 +175,11 @@ def fail_attach_and_remove(cell: ContainerCell, event: Event) -> Effects:
     return _failed(cell, codes.DOCKER_CONTAINER_ATTACH_FAILED, event), *remove(cell, event)
 
 
+def fail_attach(cell: ContainerCell, event: Event) -> Effects:
+    """Its removal is under way already."""
+    return (_failed(cell, codes.DOCKER_CONTAINER_ATTACH_FAILED, event),)
+
+
 def fail_start_and_remove(cell: ContainerCell, event: Event) -> Effects:
     return _failed(cell, codes.DOCKER_CONTAINER_START_FAILED, event), *remove(cell, event)
 
@@ -182,7 +195,8 @@ def _late(cell: ContainerCell, event: Event) -> str:
     return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s)"
 
 
-STARTING = (S.CREATING, S.CREATING_AGAIN, S.ATTACHING, S.ATTACHING_AGAIN, S.STARTING, S.STARTING_AGAIN)
+ATTACHING = (S.ATTACHING, S.ATTACHING_AGAIN, S.REPLACING)
+STARTING = (S.CREATING, S.CREATING_AGAIN, *ATTACHING, S.STARTING, S.STARTING_AGAIN)
 DEADLINES = {
     START: (S.RESOLVING, *STARTING),
     COMMAND: STARTING,
@@ -232,14 +246,15 @@ ROWS = (
     Row("CT0405", S.CREATING_AGAIN,  TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
 
     Row("CT0501", S.ATTACHING,       ContainerAttached, S.STARTING,        start,                  None,               (BEGIN,)),
-    Row("CT0502", S.ATTACHING,       AttachFailed,      S.ATTACHING_AGAIN, back_off,               may_try_again,      (ATTACH_FAILED.quiet(),)),
+    Row("CT0502", S.ATTACHING,       AttachFailed,      S.ATTACHING_AGAIN, back_off_attach,        may_try_again,      (ATTACH_FAILED.quiet(),)),
     Row("CT0503", S.ATTACHING,       AttachFailed,      S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO)),
     Row("CT0504", S.ATTACHING,       DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), START),
     Row("CT0505", S.ATTACHING,       DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), COMMAND),
     Row("CT0506", S.ATTACHING,       StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
     Row("CT0507", S.ATTACHING,       TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
 
-    Row("CT0601", S.ATTACHING_AGAIN, DeadlinePassed,    S.ATTACHING,       attach,                 None,               (ATTACH,), BACKOFF),
+    # If the answer got lost, the engine has ended stdin with the lost stream (StdinOnce): only a new container reads again.
+    Row("CT0601", S.ATTACHING_AGAIN, DeadlinePassed,    S.REPLACING,       remove,                 None,               (GO,), BACKOFF),
     Row("CT0602", S.ATTACHING_AGAIN, DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), START),
     Row("CT0603", S.ATTACHING_AGAIN, DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), COMMAND),
     Row("CT0604", S.ATTACHING_AGAIN, StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
@@ -299,6 +314,14 @@ ROWS = (
     Row("CT1304", S.REMOVING_AGAIN,  WaitFailed,        None),
     Row("CT1305", S.REMOVING_AGAIN,  StopWanted,        None),
     Row("CT1306", S.REMOVING_AGAIN,  TerminateWanted,   None),
+
+    Row("CT1401", S.REPLACING,       ContainerRemoved,  S.CREATING,        create,                 None,               (CREATE,)),
+    Row("CT1402", S.REPLACING,       RemoveFailed,      S.ATTACHING_AGAIN, back_off_attach,        may_try_again,      (GO_FAILED.quiet(),)),
+    Row("CT1403", S.REPLACING,       RemoveFailed,      S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO)),
+    Row("CT1404", S.REPLACING,       DeadlinePassed,    S.REMOVING,        fail_attach,            None,               (ATTACH_FAILED,), START),
+    Row("CT1405", S.REPLACING,       DeadlinePassed,    S.REMOVING,        fail_attach,            None,               (ATTACH_FAILED,), COMMAND),
+    Row("CT1406", S.REPLACING,       StopWanted,        S.REMOVING),  # which is under way
+    Row("CT1407", S.REPLACING,       TerminateWanted,   S.REMOVING),
 )
 # fmt: on
 

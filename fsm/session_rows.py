@@ -32,7 +32,7 @@ from protocol.signal import SignalDelivered
 
 DEADLINES = {
     COMMAND: (S.CREATING, S.CREATING_AGAIN, S.ATTACHING),
-    EXIT: (S.READING_EXIT, S.READING_EXIT_AGAIN),
+    EXIT: (S.AWAITING_EXIT, S.READING_EXIT, S.READING_EXIT_AGAIN),
     BACKOFF: (S.CREATING_AGAIN, S.READING_EXIT_AGAIN),
     CLOSE: (S.CLOSING,),
 }
@@ -153,6 +153,8 @@ ROWS = (
     Row("SS0708", S.AWAITING_EXIT,      TerminateWanted,     None,                 do.tell_terminating),
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                None,                      (GONE,)),
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                      (ALREADY,)),
+    # An engine that restarts lets go of the stream, and the program goes on without anybody.
+    Row("SS0711", S.AWAITING_EXIT,      DeadlinePassed,      S.CLOSING,            do.finish_lost,        None,                      (CODE_FAILED,),   EXIT),
 
     Row("SS0801", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.ended_by_our_signal,  (CODE, BY_SIGNAL)),
     Row("SS0802", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_own,         when.mode_is_session,      (CODE, SENT)),
