@@ -18,6 +18,7 @@ from moorage.testing.sometimes import missing
 
 SEEDS_AT_ONCE = 25
 FAILURES_TOLD_MAX = 10
+SEEDS_ENOUGH = 1000  # below this it is no news that something was not seen
 
 
 class Exit(IntEnum):
@@ -77,7 +78,7 @@ def simulate_command(first: int, last: int, jobs: int, record: str | None, out: 
     seconds = time.monotonic() - started
     out.write(f"{totals.seeds} seeds, {totals.steps} steps, {len(totals.failed)} failed, ")
     out.write(f"{totals.seeds / max(seconds, 0.001):.0f} seeds a second, mailboxes up to {totals.mailbox_most}\n")
-    if never := missing(totals.marks):
+    if totals.seeds >= SEEDS_ENOUGH and (never := missing(totals.marks)):
         out.write(f"never seen: {', '.join(never)}\n")
     return int(totals.exit)
 

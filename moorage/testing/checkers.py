@@ -138,12 +138,14 @@ def check_told(visit: Visit, disturbed: bool, daemon_was_killed: bool) -> str:
         return "end: exit status and a sentence" if codes else "end: exit status"
     if channel.closed_by_client:
         return "end: the client closed the channel"
-    if client.left:
+    if channel.client_was_gone:
         return "end: the client disconnected"
     if daemon_was_killed:
         return "end: the daemon was killed"
-    if client.silent:
+    if channel.client_was_silent:
         return "end: the client was silent"
+    if channel.dropped:
+        return "end: dropped, it did not read"
     if client.told:
         return "end: the connection was closed with a reason"
     raise Wrong(f"{visit} has ended and its client was not told: {bytes(channel.err)[-200:]!r}")
@@ -159,6 +161,7 @@ ENDS = (
     "end: the client disconnected",
     "end: the daemon was killed",
     "end: the client was silent",
+    "end: dropped, it did not read",
     "end: the connection was closed with a reason",
 )
 

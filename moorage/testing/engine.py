@@ -62,6 +62,7 @@ class FakeEngine:
         self._jitter_s = jitter_s
         self._containers: dict[str, FakeContainer] = {}  # by id
         self._down = ""
+        self._crashes = 0
         self._unbounded: dict[trio.CancelScope, None] = {}  # pulls and waits, oldest first, for a crash to break
         self.on_action: Callable[[str, Action], None] = lambda method, action: None
 
@@ -99,6 +100,7 @@ class FakeEngine:
     def crash(self, error: str = "") -> None:
         """The engine dies: streams break (with `error`), whoever waits is told, and nothing answers until `restart`."""
         self._down = "the engine cannot be reached: connection refused"
+        self._crashes += 1
         for scope in tuple(self._unbounded):
             scope.cancel()
         for run in self._runs():
@@ -148,9 +150,9 @@ class FakeEngine:
                 raise EngineFault(action.fault, f"failpoint in {method}")
             if self._down:
                 raise EngineFault("unavailable", self._down)
-            result = do()
+            result, crashes = do(), self._crashes
             await self._jitter()
-            if action.kind == "lose" or self._down:
+            if action.kind == "lose" or self._crashes != crashes:
                 hang_up(result)
                 fault = action.fault if action.kind == "lose" else "unavailable"
                 raise EngineFault(fault, f"failpoint in {method}: the answer got lost")

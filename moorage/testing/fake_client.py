@@ -27,7 +27,8 @@ class FakeChannel:
         self.out, self.err = bytearray(), bytearray()
         self.status: int | None = None
         self.signal = ""
-        self.aborted = self.closed_by_client = False
+        self.dropped = self.closed_by_client = False  # dropped: with something unsent, which it did not read
+        self.client_was_gone = self.client_was_silent = False  # when it ended
         self.ended = trio.Event()
         self._eof_sent = self._closing = self._gone = False
         self._reads, self._full = True, False
@@ -82,7 +83,7 @@ class FakeChannel:
         self.client.answers(lambda: self.closed(""))
 
     def abort(self) -> None:
-        self.aborted = True
+        self.dropped = bool(self._unsent)
         self._when_sent.clear()
         self._unsent.clear()
         self._end("")
@@ -141,6 +142,7 @@ class FakeChannel:
     def _end(self, why: str) -> None:
         if not self.ended.is_set():
             self.ended.set()
+            self.client_was_gone, self.client_was_silent = self.client.left, self.client.silent
             self.port.pump.resume_output()
             self.port.post(ChannelClosed(why=why))
 
