@@ -10,11 +10,13 @@ from typing import Any
 
 from actors.actor import PEER_EVENTS_MAX
 from actors.recorder import Recorder, Recording, SharedLog
+from fsm.fingerprint import fingerprints
 from fsm.kernel import Answer, Moved, Refused
 from fsm.machines import MACHINES
 from moorage.replay import replay
 from moorage.testing.customers import Visit
 from moorage.testing.wrong import Stuck, Wrong, expect
+from moorage.version import VERSION
 from protocol.base import Event, Fault
 from protocol.codes import Code
 from protocol.ledger import Header, read
@@ -25,6 +27,7 @@ STEPS_MAX = 60_000  # of one run: beyond this it goes round in circles
 # Beside what a peer may pile up, a mailbox holds outcomes, deadlines and what other actors tell: some for each session.
 MAILBOX_MAX = PEER_EVENTS_MAX + 64
 SENTENCE = re.compile(rb"moorage: .*\(([A-Z]+_[A-Z_]+)\)\r\n")
+FINGERPRINTS = fingerprints(MACHINES)
 NOT_RUN, LOST, KILLED, TERMINATED = 125, 255, 137, 143
 
 
@@ -189,5 +192,5 @@ NUMBERS = {"HUP": 1, "INT": 2, "KILL": 9, "USR1": 10, "TERM": 15}
 
 
 def header(seed: int) -> Header:
-    """Of each recording of a simulated run: the seed stands where a connection would."""
-    return Header(moorage="simulation", fingerprint={}, settings={"seed": seed})
+    """Of each recording of a simulated run. `settings` say which run."""
+    return Header(moorage=VERSION, fingerprint=FINGERPRINTS, settings={"seed": seed})

@@ -242,7 +242,7 @@ class Run:
         await _until(lambda: not clients.child_tasks, PATIENCE_S * 3, lambda: "a client that should leave does not")
         await self._check_newcomer(daemon, outside)
         await _until(
-            lambda: not daemon.world.actors and not self._ours(),
+            lambda: not daemon.world.actors and not self._ours() and not self.engine.late,
             FAIR_S,
             lambda: f"left after everybody went: {self._ours()}, {_describe(daemon.world)}",
         )
