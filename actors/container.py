@@ -70,8 +70,12 @@ class ContainerActor(Actor):
         try:
             await super().run()
         finally:
-            if self.link is not None:
-                self.link.close()
+            self._let_go_of_link()
+
+    def _let_go_of_link(self) -> None:
+        if self.link is not None:
+            self.link.close()
+            self.link = None
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -111,6 +115,7 @@ class ContainerActor(Actor):
                 return ContainerRenamed()
             case RemoveContainer():
                 await engine.remove_container(self.cell.id or self.order.name, self.order.token)
+                self._let_go_of_link()  # a container made anew gets another
                 self.drop(AwaitExit)  # there is nothing left to end
                 return ContainerRemoved()
         return await super().work(effect)

@@ -5,7 +5,7 @@ is through REMOVING, which ends when the engine confirms that it is gone, and no
 """
 
 from fsm.kernel import Effects
-from fsm.retry import RetryCell, last_try
+from fsm.retry import RetryCell, back_off, last_try
 from protocol import codes
 from protocol.base import PERMANENT, DeadlinePassed, Event, Fault, Tell
 from protocol.codes import Code
@@ -13,6 +13,7 @@ from protocol.connection import TerminateWanted
 from protocol.container import (
     AgentGreeted,
     AttachContainer,
+    AttachFailed,
     AwaitAgent,
     AwaitExit,
     ContainerClaimed,
@@ -31,6 +32,7 @@ from protocol.container import (
     LinkLost,
     OrphanFound,
     RemoveContainer,
+    RemoveFailed,
     RenameContainer,
     StartContainer,
     WaitFailed,
@@ -48,7 +50,7 @@ REMOVE = "container_remove"  # docker.timeouts.containerStop again: when a remov
 
 
 class ContainerCell(RetryCell):
-    """`id` is the engine's, once it told us."""
+    """`id` is the engine's, once it told us. `attach_tries` outlives the container that is replaced."""
 
     state: str = S.ABSENT.name
     container: str = ""
@@ -57,6 +59,7 @@ class ContainerCell(RetryCell):
     mode: ExecutionMode = "connection"
     id: str = ""
     link: Link = "none"
+    attach_tries: int = 0
 
 
 # Guards
@@ -107,7 +110,14 @@ def create(cell: ContainerCell, event: Event) -> Effects:
 
 def attach(cell: ContainerCell, event: Event) -> Effects:
     _note_id(cell, event)
+    cell.tries = cell.attach_tries
     return (AttachContainer(id=cell.id),)
+
+
+def back_off_attach(cell: ContainerCell, event: AttachFailed | RemoveFailed) -> Effects:
+    effects = back_off(cell, event)
+    cell.attach_tries = cell.tries
+    return effects
 
 
 def start(cell: ContainerCell, event: Event) -> Effects:
@@ -195,6 +205,11 @@ def fail_create_and_remove(cell: ContainerCell, event: Event) -> Effects:
 
 def fail_attach_and_remove(cell: ContainerCell, event: Event) -> Effects:
     return _failed(cell, codes.DOCKER_CONTAINER_ATTACH_FAILED, event), *remove(cell, event)
+
+
+def fail_attach(cell: ContainerCell, event: Event) -> Effects:
+    """Its removal is under way already."""
+    return (_failed(cell, codes.DOCKER_CONTAINER_ATTACH_FAILED, event),)
 
 
 def fail_start_and_remove(cell: ContainerCell, event: Event) -> Effects:

@@ -32,7 +32,8 @@ from protocol.container import (
 from protocol.container import ContainerState as S
 from protocol.image import ImageFailed, ImageReady, PullProgressed
 
-STARTING = (S.CREATING, S.CREATING_AGAIN, S.ATTACHING, S.ATTACHING_AGAIN, S.STARTING, S.STARTING_AGAIN)
+ATTACHING = (S.ATTACHING, S.ATTACHING_AGAIN, S.REPLACING)
+STARTING = (S.CREATING, S.CREATING_AGAIN, *ATTACHING, S.STARTING, S.STARTING_AGAIN)
 DEADLINES = {
     START: (S.RESOLVING, *STARTING, S.LINKING),
     COMMAND: (*STARTING, S.LINKING),
@@ -85,14 +86,15 @@ ROWS = (
     Row("CT0405", S.CREATING_AGAIN,  TerminateWanted,   S.REMOVING,        do.remove,                 None,                (GO,)),
 
     Row("CT0501", S.ATTACHING,       ContainerAttached, S.STARTING,        do.start,                  None,                (BEGIN,)),
-    Row("CT0502", S.ATTACHING,       AttachFailed,      S.ATTACHING_AGAIN, back_off,                  may_try_again,       (ATTACH_FAILED.quiet(),)),
+    Row("CT0502", S.ATTACHING,       AttachFailed,      S.ATTACHING_AGAIN, do.back_off_attach,        may_try_again,       (ATTACH_FAILED.quiet(),)),
     Row("CT0503", S.ATTACHING,       AttachFailed,      S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO)),
     Row("CT0504", S.ATTACHING,       DeadlinePassed,    S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO), START),
     Row("CT0505", S.ATTACHING,       DeadlinePassed,    S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO), COMMAND),
     Row("CT0506", S.ATTACHING,       StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
     Row("CT0507", S.ATTACHING,       TerminateWanted,   S.REMOVING,        do.remove,                 None,                (GO,)),
 
-    Row("CT0601", S.ATTACHING_AGAIN, DeadlinePassed,    S.ATTACHING,       do.attach,                 None,                (ATTACH,),           BACKOFF),
+    # If the answer got lost, the engine has ended stdin with the lost stream (StdinOnce): only a new container reads again.
+    Row("CT0601", S.ATTACHING_AGAIN, DeadlinePassed,    S.REPLACING,       do.remove,                 None,                (GO,),               BACKOFF),
     Row("CT0602", S.ATTACHING_AGAIN, DeadlinePassed,    S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO), START),
     Row("CT0603", S.ATTACHING_AGAIN, DeadlinePassed,    S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO), COMMAND),
     Row("CT0604", S.ATTACHING_AGAIN, StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
@@ -193,6 +195,14 @@ ROWS = (
     Row("CT1506", S.UNLINKED,        ContainerClaimed,  None,              do.disappoint),
     Row("CT1507", S.UNLINKED,        ContainerRenamed,  None),
     Row("CT1508", S.UNLINKED,        RenameFailed,      None,              None,                      None,                (NAME_KEPT,)),
+
+    Row("CT1601", S.REPLACING,       ContainerRemoved,  S.CREATING,        do.create,                 None,                (CREATE,)),
+    Row("CT1602", S.REPLACING,       RemoveFailed,      S.ATTACHING_AGAIN, do.back_off_attach,        may_try_again,       (GO_FAILED.quiet(),)),
+    Row("CT1603", S.REPLACING,       RemoveFailed,      S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO)),
+    Row("CT1604", S.REPLACING,       DeadlinePassed,    S.REMOVING,        do.fail_attach,            None,                (ATTACH_FAILED,),    START),
+    Row("CT1605", S.REPLACING,       DeadlinePassed,    S.REMOVING,        do.fail_attach,            None,                (ATTACH_FAILED,),    COMMAND),
+    Row("CT1606", S.REPLACING,       StopWanted,        S.REMOVING),  # which is under way
+    Row("CT1607", S.REPLACING,       TerminateWanted,   S.REMOVING),
 )
 # fmt: on
 

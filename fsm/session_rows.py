@@ -35,7 +35,7 @@ from protocol.signal import SignalDelivered
 
 DEADLINES = {
     COMMAND: (S.CREATING, S.CREATING_AGAIN, S.ATTACHING, S.SPAWNING),
-    EXIT: (S.READING_EXIT, S.READING_EXIT_AGAIN),
+    EXIT: (S.AWAITING_EXIT, S.READING_EXIT, S.READING_EXIT_AGAIN),
     BACKOFF: (S.CREATING_AGAIN, S.READING_EXIT_AGAIN),
     CLOSE: (S.CLOSING,),
 }
@@ -170,6 +170,9 @@ ROWS = (
     Row("SS0708", S.AWAITING_EXIT,      TerminateWanted,     None,                 do.tell_terminating),
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
+    Row("SS0716", S.AWAITING_EXIT,      DeadlinePassed,      None,                 None,                  when.agent_is_here,         (),               EXIT),  # it has closed its output and goes on
+    # An engine that restarts lets go of the stream, and the program goes on without anybody.
+    Row("SS0715", S.AWAITING_EXIT,      DeadlinePassed,      S.CLOSING,            do.finish_lost,        None,                       (CODE_FAILED,),   EXIT),
 
     Row("SS0817", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_broken,      when.served_output_is_cut,  (BROKE,)),
     Row("SS0812", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_program,     when.program_exit_is_known, (CODE, SENT)),

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "status",
     "demo": "demo",
     "replay": "replay",
+    "simulate": "simulate",
     "diagram": "diagram",
     "codes": "codes",
 }

@@ -29,6 +29,7 @@ class ContainerState(Enum):
     REMOVING_AGAIN = "removing_again"
     REMOVED = "removed"
     FAILED = "failed"
+    REPLACING = "replacing"
 
 
 class ContainerWanted(Event, frozen=True, kw_only=True, tag="container_wanted"):

@@ -7,7 +7,7 @@ can jump over it. It passes the same contract suite as the real engine.
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from moorage.testing.failpoints import Action, Failpoints
 from moorage.testing.fake_agent import is_agent
-from moorage.testing.fake_container import FakeContainer, FakeExec, FakeImage, FakeRun
+from moorage.testing.fake_container import FakeContainer, FakeExec, FakeImage, FakeRun, FakeStream, hang_up
 from moorage.testing.programs import SIGNALS, knows
 from protocol.base import FaultClass, Size
 from protocol.settings import GUEST_IMAGE
@@ -53,7 +53,10 @@ class FakeEngine:
         self._jitter_s = jitter_s
         self._containers: dict[str, FakeContainer] = {}  # by id
         self._down = ""
-        self._unbounded: set[trio.CancelScope] = set()  # pulls and waits, for a crash to break
+        self._crashes = 0
+        self.late = 0  # calls whose caller has given up, and that will happen all the same
+        self._unbounded: dict[trio.CancelScope, None] = {}  # pulls and waits, oldest first, for a crash to break
+        self.on_action: Callable[[str, Action], None] = lambda method, action: None
 
     @classmethod
     @asynccontextmanager
@@ -77,24 +80,23 @@ class FakeEngine:
         return self._find(name).order
 
     def statistics(self) -> dict[str, int]:
-        runs = [run for one in self._containers.values() for run in one.runs()]
         return {
             "containers": len(self._containers),
             "running": sum(one.run.running for one in self._containers.values()),
             "execs": sum(len(one.execs) for one in self._containers.values()),
-            "streams": sum(len(run.streams) for run in runs),
+            "streams": sum(len(run.streams) for run in self._runs()),
             "pulls_and_waits": len(self._unbounded),
             "calls": self.calls.total(),
         }
 
-    def crash(self) -> None:
-        """The engine dies: streams break, whoever waits is told, and nothing answers until `restart`."""
+    def crash(self, error: str = "") -> None:
+        """The engine dies: streams break (with `error`), whoever waits is told, and nothing answers until `restart`."""
         self._down = "the engine cannot be reached: connection refused"
+        self._crashes += 1
         for scope in tuple(self._unbounded):
             scope.cancel()
-        for one in self._containers.values():
-            for run in one.runs():
-                run.cut()
+        for run in self._runs():
+            run.cut(error)
 
     def restart(self, containers_die: bool = True) -> None:
         """It answers again. Without live-restore the engine kills at its start what was left running."""
@@ -102,6 +104,20 @@ class FakeEngine:
         if containers_die:
             for one in self._containers.values():
                 self._kill_all(one)
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more, and every answer comes at once."""
+        self.failpoints = Failpoints((), self._dice)
+        self._jitter_s = 0.0
+
+    def hang_up(self) -> None:
+        """The daemon that used it is gone, and all its streams with it."""
+        for stream in [stream for run in self._runs() for stream in run.streams]:
+            stream.close()
+
+    def vanish(self, name: str) -> None:
+        """Somebody else removes a container by force."""
+        self._remove(name, self._find(name).labels.get(TOKEN_LABEL, ""))
 
     def out_of_memory(self, name: str) -> None:
         """The kernel kills all programs of a container."""
@@ -114,9 +130,8 @@ class FakeEngine:
         await trio.lowlevel.checkpoint_if_cancelled()
         self.calls[method] += 1
         with trio.CancelScope(shield=True):
-            action = self.failpoints.next(method)
-            seconds = self._dice.uniform(0, self._jitter_s) if self._jitter_s else 0.0
-            await trio.sleep(seconds)
+            action = self._meets(method)
+            await self._jitter()
             if self._down:
                 raise EngineFault("unavailable", self._down)
             if action.kind in ("hang", "late") or (action.kind == "delay" and action.seconds >= self._http_s):
@@ -127,10 +142,25 @@ class FakeEngine:
                 raise EngineFault(action.fault, f"failpoint in {method}")
             if self._down:
                 raise EngineFault("unavailable", self._down)
-            result = do()
-            if action.kind == "lose":
-                raise EngineFault(action.fault, f"failpoint in {method}: the answer got lost")
+            result, crashes = do(), self._crashes
+            await self._jitter()
+            if action.kind == "lose" or self._crashes != crashes:
+                hang_up(result)
+                fault = action.fault if action.kind == "lose" else "unavailable"
+                raise EngineFault(fault, f"failpoint in {method}: the answer got lost")
+            if isinstance(result, FakeStream):
+                result.begin()
+                await self._jitter()  # what comes at once may be there before the caller goes on
         return result
+
+    async def _jitter(self) -> None:
+        """A call's way to the engine, or its answer's way back."""
+        await trio.sleep(self._dice.uniform(0, self._jitter_s / 2) if self._jitter_s else 0.0)
+
+    def _meets(self, method: str) -> Action:
+        action = self.failpoints.next(method)
+        self.on_action(method, action)
+        return action
 
     async def _time_out(self, action: Action, do: Callable[[], T]) -> None:
         await trio.sleep(self._http_s)
@@ -139,22 +169,22 @@ class FakeEngine:
         raise EngineFault("timeout", f"the engine did not answer within {self._http_s:g} s")
 
     async def _do_late(self, seconds: float, do: Callable[[], T]) -> None:
+        self.late += 1
         await trio.sleep(seconds)
-        try:
-            if not self._down:
-                do()
-        except EngineFault:
-            pass  # nobody is there to hear it
+        self.late -= 1
+        if not self._down:
+            with suppress(EngineFault):  # nobody is there to hear it
+                hang_up(do())
 
     @asynccontextmanager
     async def _breakable(self, method: str) -> AsyncIterator[None]:
         """A call without a time limit, which a crash breaks."""
         self.calls[method] += 1
-        action = self.failpoints.next(method)
+        action = self._meets(method)
         if self._down:
             raise EngineFault("unavailable", self._down)
         with trio.CancelScope() as scope:
-            self._unbounded.add(scope)
+            self._unbounded[scope] = None
             try:
                 await trio.sleep(action.seconds)
                 if action.kind == "hang":
@@ -162,10 +192,11 @@ class FakeEngine:
                 if action.kind == "fail":
                     raise EngineFault(action.fault, f"failpoint in {method}")
                 yield
+                await self._jitter()
                 if action.kind == "lose":
                     raise EngineFault(action.fault, f"failpoint in {method}: the answer got lost")
             finally:
-                self._unbounded.discard(scope)
+                self._unbounded.pop(scope, None)
         if scope.cancelled_caught:
             raise EngineFault("unavailable", "the engine broke off the connection")
 
@@ -187,6 +218,9 @@ class FakeEngine:
             if exec_id in one.execs:
                 return one.execs[exec_id]
         raise EngineFault("not_found", f"No such exec instance: {exec_id}")
+
+    def _runs(self) -> list[FakeRun]:
+        return [run for one in self._containers.values() for run in one.runs()]
 
     def _new_id(self) -> str:
         return f"{self._dice.getrandbits(256):064x}"

@@ -38,10 +38,15 @@ class FakeStream:
         self._stdin = stdin
         self._closed = closed
         self._full = False
+        self._begun = False
         self._flowing = trio.Event()
-        self._flowing.set()
         if stdin is not None:
             stdin.drained = self._drained
+
+    def begin(self) -> None:
+        """The answer has arrived: from here on the sink is called, and not before."""
+        self._begun = True
+        self._flowing.set()
 
     def write(self, data: bytes) -> None:
         if self._stdin is None or self._sink is None:
@@ -70,7 +75,8 @@ class FakeStream:
             self._flowing = trio.Event()
 
     def resume_output(self) -> None:
-        self._flowing.set()
+        if self._begun:
+            self._flowing.set()
 
     def close(self) -> None:
         if self._sink is None:
@@ -91,12 +97,18 @@ class FakeStream:
         await self._flowing.wait()
         self.cut()
 
-    def cut(self) -> None:
+    def cut(self, error: str = "") -> None:
         """The connection is gone, paused or not."""
         sink, self._sink = self._sink, None
         self._flowing.set()
-        if sink is not None:
-            sink.output_ended("")
+        if sink is not None and self._begun:
+            sink.output_ended(error)
+
+
+def hang_up(answer: object) -> None:
+    """Nobody hears the answer: its connection is gone, and with it the stream that it might have been."""
+    if isinstance(answer, FakeStream):
+        answer.close()
 
 
 class FakeRun:
@@ -143,11 +155,11 @@ class FakeRun:
         for stream in self.streams:
             stream.resume_output()  # nobody is waited for any more
 
-    def cut(self) -> None:
+    def cut(self, error: str = "") -> None:
         """All connections to it break; it goes on."""
         streams, self.streams = self.streams, []
         for stream in streams:
-            stream.cut()
+            stream.cut(error)
 
     async def _send(self, data: bytes, stderr: bool) -> None:
         for stream in tuple(self.streams):

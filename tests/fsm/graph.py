@@ -58,7 +58,6 @@ PATIENT: Mapping[tuple[str, str], str] = {
     ("session", "OPEN"): "it waits for people; the connection's end is its own",
     ("session", "LANDING"): "the container's own budget (containerStart, commandStart) ends it",
     ("session", "RUNNING"): "it waits for a program",
-    ("session", "AWAITING_EXIT"): "it waits for a program that has closed its output and lives on",
     ("session", "DRAINING"): "it waits for the client to read what there is",
     ("container", "ABSENT"): "its first event is there before it is",
     ("container", "RUNNING"): "it waits for a program",

@@ -54,7 +54,7 @@ class ContainerWorld(World):
 
     def __init__(self, kind: Kind, seed: int) -> None:
         super().__init__(kind, seed)
-        self.exists = self.runs = self.attached = False
+        self.exists = self.runs = self.attached = self.stdin_is_lost = False
         self.orders: deque[Effect] = deque()
         self.waits = False  # AwaitExit is under way
         self.resolves = False  # the image actor has us in its list
@@ -120,8 +120,12 @@ class ContainerWorld(World):
                 self.exists = self.exists or (fault.fault in ("unavailable", "timeout") and self.dice.random() < 0.5)
                 return fault
             case AttachContainer(id="c0"):
-                self.attached = self.attached or well
-                return ContainerAttached() if well else self.fault(AttachFailed)
+                self.expect(not self.stdin_is_lost, "attached to a container that reads nothing any more")
+                self.attached = well
+                if well:
+                    return ContainerAttached()
+                self.stdin_is_lost = self.dice.random() < 0.5  # the engine has attached us, and its answer got lost
+                return self.fault(AttachFailed)
             case StartContainer(id="c0"):
                 wanted = self.link == "attach" or (self.link == "none" and self.mode == "session")
                 self.expect(self.attached == wanted, "started before it is attached")
@@ -138,7 +142,7 @@ class ContainerWorld(World):
                 return ContainerRenamed() if well else self.fault(RenameFailed)
             case RemoveContainer():
                 if well:
-                    self.exists = self.runs = self.waits = False
+                    self.exists = self.runs = self.waits = self.attached = self.stdin_is_lost = False
                     return ContainerRemoved()
                 return self.fault(RemoveFailed)
         raise Wrong(f"an order to somebody else: {effect}")
