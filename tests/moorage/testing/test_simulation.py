@@ -11,7 +11,7 @@ import trio
 from actors.container import ContainerActor
 from actors.ports import EngineFault
 from actors.session import SessionActor
-from fsm.container import CONTAINER
+from fsm.container_rows import CONTAINER
 from fsm.kernel import Kind
 from fsm.session_rows import SESSION
 from moorage.replay import replay_command
