@@ -65,10 +65,6 @@ class ContainerCell(RetryCell):
 # Guards
 
 
-def mode_is_session(cell: ContainerCell, event: Event) -> bool:
-    return cell.mode == "session"
-
-
 def stdio_is_wanted(cell: ContainerCell, event: Event) -> bool:
     """By the session whose program it is, or by the link to the agent."""
     return cell.link == "attach" or (cell.link == "none" and cell.mode == "session")

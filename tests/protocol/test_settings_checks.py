@@ -194,3 +194,11 @@ def test_remarks() -> None:
         "docker.execution.host.autoRemove",
     ]
     assert list(remarks_on(_settings({}))) == []
+
+
+def test_a_pool_needs_names_of_its_own() -> None:
+    """Two spares cannot have one name."""
+    fixed = {"execution": {"containername": "guest"}}
+    assert _problems({"docker": {"pool": {"size": 1}}}) == {}
+    assert list(_problems({"docker": {**fixed, "pool": {"size": 1}}})) == ["docker.pool.size"]
+    assert _problems({"docker": fixed}) == {}
