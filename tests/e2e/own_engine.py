@@ -75,7 +75,8 @@ class OwnDockerd:
         """Return when it answers."""
         folder = self.folder
         command = [
-            str(program("dockerd")), "--host", self.host, "--data-root", f"{folder}/data",
+            # In a network of its own: with --bridge none a dockerd deletes the bridge of the machine's.
+            "unshare", "--net", str(program("dockerd")), "--host", self.host, "--data-root", f"{folder}/data",
             "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
             "--bridge", "none", "--iptables=false", "--ip6tables=false",
         ]  # fmt: skip
