@@ -147,6 +147,13 @@ DOCKER_GUEST_AGENT_DISABLED = _docker("GUEST_AGENT_DISABLED", "warning", "the gu
 DOCKER_CONFIG_ERROR = _docker("CONFIG_ERROR", "error", "the configuration is not usable",
     "The file was read and refused; each problem is listed with path, what was found and what is allowed.", outside=True)
 
+DOCKERRUN_DEPRECATED = Code("DOCKERRUN_DEPRECATED", "warning", "You are using the dockerrun backend deprecated since ContainerSSH 0.4. "
+    "This backend will be removed in the future. Please switch to the new docker backend as soon as possible. "
+    "See https://containerssh.io/deprecations/dockerrun for details.",
+    "The configuration has ContainerSSH's old dockerrun tree. It is understood as it was then. Said once, at start.", outside=True)
+CONFIG_LISTEN_DEPRECATED = Code("CONFIG_LISTEN_DEPRECATED", "warning", "the key listen is deprecated since ContainerSSH 0.4: it is ssh.listen now",
+    "The configuration has the address to listen on where ContainerSSH had it before 0.4. Said once, at start.", outside=True)
+
 # --- SSH ---------------------------------------------------------------------------------------------------------
 SSH_AVAILABLE = Code("SSH_AVAILABLE", "info", "the SSH server is available",
     "The listener accepts connections.")

@@ -17,6 +17,8 @@ FILES = sorted(path for path in CONFIG.rglob("*") if path.suffix in (".yaml", ".
 HASH = "$2b$04$K7IOEYdX6u7mYW/rDSQcz.cnaaVn1DUsYolDGWK.ytqjtV3SSuZtS"
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 RSA_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+# What is read for the sake of old files: the commented one, which is for new ones, need not show it.
+NOT_SHOWN = ("dockerrun", "listen", "configserver", "metrics", "health", "audit", "geoip")
 HEAD = f"ssh: {{hostkeys: [host_key]}}\nauth: {{users: {{alice: {{passwordHash: '{HASH}'}}}}}}\n"
 
 
@@ -81,6 +83,8 @@ def test_the_commented_file_names_every_key() -> None:
         return set(tree).union(*below)
 
     del tree["docker"]["execution"]["auth"]
+    for section in NOT_SHOWN:
+        del tree[section]
     for engine in ("container", "host", "network", "platform"):
         tree["docker"]["execution"][engine] = {}
     assert [name for name in names(tree) if f"{name}:" not in text] == []
