@@ -3,7 +3,16 @@
 from fsm.retry import RetryCell
 from protocol.base import Event, Size
 from protocol.container import ContainerExited, ContainerFailed
-from protocol.session import EnvOffered, ExecInspected, OutputEnded, Program, ProgramWanted
+from protocol.session import (
+    EnvOffered,
+    ExecInspected,
+    OddRequest,
+    OutputEnded,
+    Program,
+    ProgramWanted,
+    PtyWanted,
+    SignalWanted,
+)
 from protocol.session import SessionState as S
 from protocol.settings import ExecutionMode
 from protocol.signal import SIGNAL_NUMBERS
@@ -41,10 +50,40 @@ class SessionCell(RetryCell):
     signals: tuple[str, ...] = ()
     exit: ContainerExited | None = None
     output_ended: bool = False
+    told: tuple[str, ...] = ()  # codes of refusals that the user has read already
 
 
 def mode_is_session(cell: SessionCell, event: Event) -> bool:
     return cell.mode == "session"
+
+
+def policy_refuses(cell: SessionCell, event: EnvOffered | PtyWanted | SignalWanted) -> bool:
+    """The event carries the answer that the client was given at once."""
+    return event.refused_by == "security"
+
+
+def no_x11(cell: SessionCell, event: OddRequest) -> bool:
+    return event.refused_by == "security" and event.what == "x11-req"
+
+
+def no_exec(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "security" and event.program == "exec"
+
+
+def no_shell(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "security" and event.program == "shell"
+
+
+def no_subsystem(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "security" and event.program == "subsystem"
+
+
+def commands_are_off(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "dockerrun"
+
+
+def env_is_too_small(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "environment"
 
 
 def is_taken(cell: SessionCell, event: EnvOffered) -> bool:

@@ -17,7 +17,7 @@ WALKS = {
     SignalWorld: 300,
     ContainerWorld: 10000,
     ConnectionWorld: 3000,
-    SessionWorld: 5000,
+    SessionWorld: 8000,
 }
 
 
