@@ -75,7 +75,8 @@ class Session(Caller):
         self._wire.pause_reading()
 
     def resume_input(self) -> None:
-        self._wire.resume_reading()
+        if not self._closed:  # asyncssh would deliver what it still holds to nobody, and says that this cannot be
+            self._wire.resume_reading()
 
     def unsent_bytes(self) -> int:
         return self._wire.get_write_buffer_size()

@@ -221,7 +221,8 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`."""
+        """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and whole sections."""
+        sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun") if name in more}
         execution = {"container": {"Image": FAKE_IMAGE if fake else self.image}, "host": {"NetworkMode": "none"}}
         ssh, shutdown = more.pop("ssh", {}), more.pop("shutdown", {})
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
@@ -234,6 +235,7 @@ class Builder:
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
             state="state",
+            **sections,
         )
 
     @asynccontextmanager
