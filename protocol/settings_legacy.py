@@ -38,7 +38,6 @@ def as_docker(old: DockerRun) -> Docker:
             platform=config.platform,
             containername=config.containername,
             mode="session",
-            idle_command=(),
             shell_command=(),
             disable_agent=True,
             subsystems=config.subsystems,

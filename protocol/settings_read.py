@@ -35,6 +35,7 @@ __all__ = ["Plain", "Problem", "Reading", "SettingsError", "read_settings"]
 DEPTH_MAX = 32
 PASSED_MAX = 10_000
 INT_MAX = 2**63 - 1
+A_MILLISECOND = 10**6  # a bare number of at least this is what ContainerSSH means by one, not a slip
 CLOSE = 0.8  # how near an engine field's name must be to a known one to be called a slip of the pen
 
 # YAML 1.1's words, which Go's reader still takes where a boolean is wanted.
@@ -183,7 +184,8 @@ class _Reader:
             length: int | None = int(value)
             if value:
                 remark = f"the number {raw} has no unit and is taken as nanoseconds: {int(value) / 1e9:.9g} s"
-                self.warnings.append(Problem(path, remark, advice=f"if seconds are meant, write {raw}s"))
+                meant = f"write {int(value) / 1e9:.9g}s" if value >= A_MILLISECOND else f"if seconds are meant, write {raw}s"
+                self.warnings.append(Problem(path, remark, advice=meant))
         else:
             length = nanoseconds(value) if isinstance(value, str) else None
         if length is None:

@@ -62,7 +62,7 @@ def test_it_works_as_it_did_one_container_a_session_no_agent_a_pull_each_time() 
     docker = read(dockerrun={"config": {"container": {"image": "busybox"}}}).settings.docker
     execution = docker.execution
     assert (execution.mode, execution.image_pull_policy, execution.disable_agent) == ("session", "Always", True)
-    assert (execution.shell_command, execution.idle_command) == ((), ())
+    assert execution.shell_command == ()  # the image's own CMD
     assert execution.subsystems == {"sftp": "/usr/lib/openssh/sftp-server"}
     assert set(docker.timeouts.__struct_fields__) and docker.timeouts == Timeouts(http=60.0)
     assert docker.connection == Docker().connection

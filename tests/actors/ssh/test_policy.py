@@ -8,13 +8,17 @@ from asyncssh.packet import Boolean, String, UInt32
 from msgspec.structs import replace
 
 from protocol.base import Size
-from protocol.session import EnvOffered, OddRequest, ProgramWanted, PtyWanted, SignalWanted
+from protocol.session import ChannelClosed, EnvOffered, OddRequest, ProgramWanted, PtyWanted, SignalWanted
 from protocol.settings import Settings
 from protocol.settings_security import Security
-from tests.actors.ssh.host import open_host, say, settings
+from tests.actors.ssh.host import FakeSession, open_host, say, settings
 
 PTY = String(b"xterm") + UInt32(80) + UInt32(24) + UInt32(0) + UInt32(0) + String(b"\0")
 X11 = Boolean(False) + String(b"MIT-MAGIC-COOKIE-1") + String(b"00" * 16) + UInt32(0)
+
+
+async def idle(session: FakeSession, wanted: ProgramWanted) -> None:
+    """A program that goes on until the test ends it."""
 
 
 def secured(**keys: Any) -> Settings:
@@ -90,3 +94,16 @@ async def test_a_refused_program_is_answered_with_yes_so_that_its_sentence_is_re
         assert await channel.ask(b"exec", String(b"id"))
         (event,) = host.supervisor.sessions[0].all(ProgramWanted)
         assert (event.program, event.command, event.admitted, event.refused_by) == ("exec", "id", False, "security")
+
+
+@pytest.mark.trio
+async def test_input_that_was_held_back_for_a_client_that_is_gone() -> None:
+    async with open_host(script=idle) as host, host.client() as client:
+        channel = await client.channel()
+        channel.write(b"early")
+        channel.write_eof()
+        assert await channel.ask(b"shell")
+        session = host.supervisor.sessions[0]
+        client.conn.abort()
+        await session.seen(ChannelClosed)
+        session.pump.drop()  # lets go of it; that must find nobody to deliver to, and no error

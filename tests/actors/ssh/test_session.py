@@ -102,19 +102,6 @@ async def test_order_at_the_end_holds_for_a_client_that_is_slow_to_read() -> Non
 
 
 @pytest.mark.trio
-async def test_input_that_was_held_back_for_a_client_that_is_gone() -> None:
-    async with open_host(script=idle) as host, host.client() as client:
-        channel = await client.channel()
-        channel.write(b"early")
-        channel.write_eof()
-        assert await channel.ask(b"shell")
-        session = host.supervisor.sessions[0]
-        client.conn.abort()
-        await session.seen(ChannelClosed)
-        session.pump.drop()  # lets go of it; that must find nobody to deliver to, and no error
-
-
-@pytest.mark.trio
 async def test_exit_signal() -> None:
     async def killed(session: FakeSession, wanted: ProgramWanted) -> None:
         session.channel.write_eof()
