@@ -67,7 +67,7 @@ def program_refusal(settings: Settings, program: Program, wanted: bytes) -> Prog
             why = _by_switch(security, security.shell.mode, "shell")
         case "subsystem":
             why = _by_name(security, security.subsystem, "subsystem", wanted.decode("ascii", "replace"))
-        case "exec":
+        case _:
             if settings.backend == "dockerrun" and settings.dockerrun.config.disable_command:
                 return ProgramRefusal("dockerrun.config.disableCommand", "dockerrun")
             why = command_refusal(security, wanted)

@@ -74,8 +74,6 @@ def deprecations(settings: Settings, given: Collection[str]) -> Iterator[Problem
         yield Problem("listen", code.text + used, advice=rewrite, code=code.name)
 
 
-def sections(tree: object) -> frozenset[str]:
+def sections(tree: dict[object, object]) -> frozenset[str]:
     """The top-level keys that hold something."""
-    if not isinstance(tree, dict):
-        return frozenset()
     return frozenset(str(key) for key, value in tree.items() if resolved(value) not in (None, {}, ""))

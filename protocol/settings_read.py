@@ -78,7 +78,7 @@ def read_settings(tree: object) -> Reading:
     taken = reader.read(_ROOT, tree, "")
     settings = taken if isinstance(taken, Settings) else None
     if settings:
-        given = sections(tree)
+        given = sections(cast(dict[object, object], tree))
         settings = modernised(settings, given)
         found = [as_written(settings, problem) for problem in problems_of(settings)]
         reader.problems += [problem for problem in found if reader.is_sound(problem.path)]
@@ -184,7 +184,11 @@ class _Reader:
             length: int | None = int(value)
             if value:
                 remark = f"the number {raw} has no unit and is taken as nanoseconds: {int(value) / 1e9:.9g} s"
-                meant = f"write {int(value) / 1e9:.9g}s" if value >= A_MILLISECOND else f"if seconds are meant, write {raw}s"
+                meant = (
+                    f"write {int(value) / 1e9:.9g}s"
+                    if value >= A_MILLISECOND
+                    else f"if seconds are meant, write {raw}s"
+                )
                 self.warnings.append(Problem(path, remark, advice=meant))
         else:
             length = nanoseconds(value) if isinstance(value, str) else None

@@ -10,9 +10,10 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def command(context: click.Context, file: Path) -> None:
-    """Rewrite an old ContainerSSH configuration, with each change explained.
+    """Rewrite an old ContainerSSH configuration.
 
-    The new file goes to stdout: `moorage migrate OLD.yaml > NEW.yaml`. Comments of the old one stay where they can.
+    The new file goes to stdout: `moorage migrate OLD.yaml > NEW.yaml`. Each change is explained in a comment, and the
+    comments of the old one stay where they can.
     What has to be changed by hand is said on stderr.
 
     Exit codes: 0 the new file is usable, 1 not yet, 2 the old file cannot be read.

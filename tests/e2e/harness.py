@@ -222,15 +222,17 @@ class Builder:
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
         """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and whole sections."""
-        sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun") if name in more}
+        sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun", "docker") if name in more}
         execution = {"container": {"Image": FAKE_IMAGE if fake else self.image}, "host": {"NetworkMode": "none"}}
         ssh, shutdown = more.pop("ssh", {}), more.pop("shutdown", {})
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
         if image := more.pop("image", ""):
             execution["container"] = {"Image": image}
+        sections.setdefault(
+            "docker", Docker(execution=Execution(**{**execution, **more}), timeouts=Timeouts(**timeouts))
+        )
         return Settings(
             ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            docker=Docker(execution=Execution(**{**execution, **more}), timeouts=Timeouts(**timeouts)),
             auth=Auth(users={USER: User(authorized_keys=("user_key.pub",))}),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
