@@ -6,24 +6,30 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+AGENT := .venv/.agent
 NEED = $(PYTHON) -I -B moorage/debian.py
 # pip and ssh take the home folder from the system when HOME is empty, but not when it is set to nothing.
 ifeq ($(strip $(HOME)),)
 unexport HOME
 endif
 
-.PHONY: help install run demo test test-all bench lint clean
+.PHONY: help install run demo test test-all scenarios bench lint wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /make \1#/p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-16s %s\n", $$1, $$2}'
 
-install: $(STAMP)  ## make .venv with the command .venv/bin/moorage
+install: $(STAMP) $(AGENT)  ## make .venv with the command .venv/bin/moorage
 
 $(STAMP): pyproject.toml moorage/debian.py
 	@$(NEED) install
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+# Without a compiler there is no agent, and everything else works: this may fail.
+$(AGENT): $(STAMP) $(wildcard agent/*.c agent/*.h) agent/Makefile
+	@if $(NEED) agent; then $(MAKE) --silent -C agent host; fi
 	@touch $@
 
 run: install  ## serve on 127.0.0.1:2222 and print the ssh line that works
@@ -40,6 +46,10 @@ test-all: install  ## all tests
 	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
 	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest $(ARGS)
 
+scenarios: install  ## record scenarios/ anew (ARGS: only these)
+	@$(NEED) test
+	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m tests.e2e.record $(ARGS)
+
 bench: install  ## measure beside OpenSSH's sshd
 	@$(NEED) bench
 	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m benchmarks $(ARGS)
@@ -49,6 +59,11 @@ lint: install  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+wheel: install  ## dist/*.whl with the agent for x86_64 and aarch64, as it is released
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[release]'
+	$(MAKE) -C agent release PYTHON=$(abspath $(BIN))/python
+	MOORAGE_RELEASE=1 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 clean:  ## remove what was built; var/ (keys, configuration) stays
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv build dist moorage/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,23 +4,27 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
-from actors.ports import ContainerOrder
-from fsm.container import CONTAINER, ContainerCell
+from actors.ports import AgentLink, ContainerOrder, ImageCommand
+from fsm.container import ContainerCell
+from fsm.container_rows import CONTAINER
 from protocol.base import Effect, Event
 from protocol.container import (
     OUTCOMES,
     AttachContainer,
+    AwaitAgent,
     AwaitExit,
     ContainerAttached,
     ContainerCreated,
     ContainerExited,
     ContainerKilled,
     ContainerRemoved,
+    ContainerRenamed,
     ContainerStarted,
     CreateContainer,
     KillContainer,
     LeaveImage,
     RemoveContainer,
+    RenameContainer,
     StartContainer,
     WantImage,
 )
@@ -34,11 +38,13 @@ if TYPE_CHECKING:
 class ContainerActor(Actor):
     """It lives until the engine confirms that its container is gone, whatever became of its owner.
 
-    `pump` is the owner's in session mode; `want_image` and `leave_image` are the supervisor's, which knows the images.
+    `pump` is the owner's in session mode; `link` goes to the guest agent in it, if there is to be one.
     """
 
     kind = CONTAINER
-    queued = frozenset({CreateContainer, AttachContainer, StartContainer, KillContainer, RemoveContainer})
+    queued = frozenset(
+        {CreateContainer, AttachContainer, StartContainer, KillContainer, RenameContainer, RemoveContainer}
+    )
     beside = frozenset({AwaitExit})
     outcomes = OUTCOMES
     cell: ContainerCell
@@ -57,6 +63,8 @@ class ContainerActor(Actor):
         super().__init__(world, id, ledger, {**about, "container": order.name})
         self.order, self.pump = order, pump
         self._want_image, self._leave_image = want_image, leave_image
+        self.link: AgentLink | None = None
+        self.image_command = ImageCommand()
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -64,6 +72,9 @@ class ContainerActor(Actor):
                 self._want_image(self, effect)
             case LeaveImage():
                 self._leave_image(self)
+            case AwaitAgent():
+                assert self.link is not None
+                self.link.report(self.post)
             case _:
                 super().perform(effect)
 
@@ -71,12 +82,13 @@ class ContainerActor(Actor):
         engine = self.world.engine
         match effect:
             case CreateContainer():
-                id = await engine.create_container(self.order)
+                id = await engine.create_container(await self._order())
                 self.about["containerId"] = id
+                if self.link is not None:
+                    self.link.made(id)
                 return ContainerCreated(id=id)
             case AttachContainer(id=id):
-                assert self.pump is not None
-                self.pump.join(await engine.attach_container(id, self.order.tty, self.pump))
+                await self._attach(id)
                 return ContainerAttached()
             case StartContainer(id=id):
                 await engine.start_container(id)
@@ -87,8 +99,32 @@ class ContainerActor(Actor):
             case KillContainer(id=id, signal=signal):
                 await engine.kill_container(id, signal)
                 return ContainerKilled()
+            case RenameContainer(id=id, name=name):
+                await engine.rename_container(id, name)
+                return ContainerRenamed()
             case RemoveContainer():
-                await engine.remove_container(self.order.name, self.order.token)
+                await engine.remove_container(self.cell.id or self.order.name, self.order.token)
+                if self.link is not None:
+                    self.link.close()
                 self.drop(AwaitExit)  # there is nothing left to end
                 return ContainerRemoved()
         return await super().work(effect)
+
+    async def _order(self) -> ContainerOrder:
+        """As it was ordered, or with the guest agent as its first program."""
+        if self.cell.link == "none":
+            return self.order
+        if self.link is None:
+            assert self.world.agents is not None
+            if self.cell.mode == "session":
+                self.image_command = await self.world.engine.image_command(self.order.image)
+            self.link = await self.world.agents.open(self.order)
+        return self.link.order
+
+    async def _attach(self, id: str) -> None:
+        engine = self.world.engine
+        if self.link is not None:
+            self.link.join(await engine.attach_container(id, False, self.link.sink))
+        else:
+            assert self.pump is not None
+            self.pump.join(await engine.attach_container(id, self.order.tty, self.pump))

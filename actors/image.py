@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
-from fsm.image import IMAGE
+from actors.recorder import SharedLog
+from fsm.image import IMAGE, ImageCell
 from protocol.base import Effect, Event
 from protocol.image import (
     OUTCOMES,
@@ -15,6 +16,7 @@ from protocol.image import (
     InspectImage,
     PullImage,
     PullProgressed,
+    WaiterLeft,
 )
 
 if TYPE_CHECKING:
@@ -29,16 +31,36 @@ class ImageActor(Actor):
     queued = frozenset({InspectImage})
     beside = frozenset({PullImage})
     outcomes = OUTCOMES
+    cell: ImageCell
 
     def __init__(
         self, world: "World", id: str, ledger: "Ledger", about: dict[str, Any], on_end: Callable[["ImageActor"], None]
     ) -> None:
         super().__init__(world, id, ledger, about)
         self._on_end = on_end
+        self._recordings: dict[str, Ledger] = {}  # waiter -> the one that has to hear of its leaving
 
     async def run(self) -> None:
         await super().run()
+        for waiter in tuple(self._recordings):
+            self._release(waiter)
         self._on_end(self)
+
+    def record_in(self, recording: "Ledger", waiter: str) -> None:
+        """Our steps are in `recording` too, which is not complete before the waiter has left or we have ended."""
+        assert isinstance(self.ledger, SharedLog)
+        recording.join(self.ledger)
+        recording.enlist(f"{self.id} for {waiter}")
+        self._recordings[waiter] = recording
+
+    def _release(self, waiter: str) -> None:
+        if recording := self._recordings.pop(waiter, None):
+            recording.leave(f"{self.id} for {waiter}")
+
+    def _step(self, event: Event) -> None:
+        super()._step(event)
+        if isinstance(event, WaiterLeft):
+            self._release(event.waiter)
 
     def perform(self, effect: Effect) -> None:
         match effect:

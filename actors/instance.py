@@ -7,6 +7,7 @@ or two daemons on one engine, leave each other's alone.
 import fcntl
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 
@@ -28,6 +29,11 @@ class Instance:
     def control(self) -> Path:
         """Where this boot's control socket lies."""
         return self._boots / f"{self.boot}.sock"
+
+    @property
+    def links(self) -> Path:
+        """Where this boot keeps the sockets of its guest agents."""
+        return self._boots / f"{self.boot}.links"
 
     def is_alive(self, boot: str) -> bool:
         """Does a living process hold this boot's lock? A name that is none of ours counts as dead."""
@@ -51,10 +57,15 @@ class Instance:
         """Delete the locks and sockets of boots that are gone, once the engine holds no container of theirs."""
         for path in self._boots.iterdir():
             if not self.is_alive(path.stem):
-                path.unlink(missing_ok=True)
+                if path.suffix == ".links":
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """This boot is over, in order: its lock goes."""
+        shutil.rmtree(self.links, ignore_errors=True)
+        self.control.unlink(missing_ok=True)  # its listener may have been cancelled just after it was bound
         (self._boots / self.boot).unlink(missing_ok=True)
         os.close(self._lock)
 

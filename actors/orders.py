@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from actors.ports import ContainerOrder, Vault
 from protocol.base import Size
 from protocol.session import Program
-from protocol.settings import Execution
+from protocol.settings import IDLE_COMMAND, Execution
 
 SHELL = "/bin/sh"
 # Linux takes at most 128 KiB for one argument of execve (MAX_ARG_STRLEN), the terminating NUL included.
@@ -68,6 +68,14 @@ def program_argv(execution: Execution, program: Program, vault: Vault) -> list[s
 def program_env(vault: Vault, tty: bool) -> dict[str, str]:
     """What the client sent, and TERM when it has a terminal."""
     return {**vault.env, "TERM": vault.term} if tty and vault.term else dict(vault.env)
+
+
+def may_be_served(execution: Execution) -> bool:
+    """By an agent as the container's first program: not when the configuration has put something else there."""
+    if execution.transport == "exec" or execution.disable_agent:
+        return False
+    own = execution.idle_command != IDLE_COMMAND or execution.container.get("Entrypoint") is not None
+    return execution.mode == "session" or execution.transport == "served" or not own
 
 
 def idle_container(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from protocol.base import Event, FaultClass, Size
+from protocol.container import Link
 from protocol.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,6 +62,23 @@ class ExecOrder(Struct, frozen=True, kw_only=True):
     directory: str = ""
 
 
+class ImageCommand(Struct, frozen=True, kw_only=True):
+    """What an image runs by itself: its ENTRYPOINT and its CMD."""
+
+    entrypoint: Sequence[str] = ()
+    command: Sequence[str] = ()
+
+
+class SpawnOrder(Struct, frozen=True, kw_only=True):
+    """One program for a guest agent to start. `env` is laid over the container's own."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = {}
+    tty: bool = False
+    size: Size | None = None
+    modes: bytes = b""  # encoded terminal modes, RFC 4254 section 8
+
+
 class Exit(Struct, frozen=True, kw_only=True):
     """How a program or container ended. `oom` is the engine's own word that memory ran out."""
 
@@ -102,6 +120,46 @@ class Stream(Protocol):
         """Drop the stream; no sink method is called afterwards."""
 
 
+class ServedProgram(Stream, Protocol):
+    """A program that a guest agent has been asked to start. What is asked of it arrives in the order of asking."""
+
+    def signal(self, name: str) -> None:
+        """To its process group; at a terminal, to the one in the foreground. `name` without SIG."""
+
+    def resize(self, size: Size) -> None: ...
+
+
+class AgentLink(Protocol):
+    """The link to the guest agent of one container."""
+
+    order: ContainerOrder  # what the container has to be made from, for the agent to be its first program
+    sink: Sink  # where its attached stdio goes, in a link of that kind
+
+    def made(self, container: str) -> None:
+        """The engine has made the container and calls it so."""
+
+    def join(self, stream: Stream) -> None:
+        """The attached stdio is there."""
+
+    def report(self, hear: Callable[[Event], None]) -> None:
+        """From now on `hear` gets `AgentGreeted` (at once if it has) and `LinkLost`."""
+
+    def spawn(self, order: SpawnOrder, sink: Sink, hear: Callable[[Event], None]) -> ServedProgram:
+        """`hear` gets `ProgramSpawned` or `SpawnFailed`, and `ProgramExited`. Never raises for a link that is gone."""
+
+    def close(self) -> None:
+        """Let go of everything. Nobody hears of it."""
+
+
+class Agents(Protocol):
+    """How the guest agent is brought into containers and spoken to. `kind` is what a probe at the start has found."""
+
+    kind: Link
+
+    async def open(self, order: ContainerOrder) -> AgentLink:
+        """A link for the container that is made from `order`. Raises `EngineFault`."""
+
+
 class Channel(Protocol):
     """A session's SSH channel, as the pump and the session actor see it."""
 
@@ -140,6 +198,7 @@ class Engine(Protocol):
     async def inspect_image(self, reference: str) -> str:
         """The image's id. `not_found` when it is not on this host."""
 
+    async def image_command(self, reference: str) -> ImageCommand: ...
     async def pull_image(
         self, reference: str, platform: Mapping[str, Any], auth: Mapping[str, str], progress: Callable[[str], None]
     ) -> None:
@@ -157,8 +216,12 @@ class Engine(Protocol):
 
     async def kill_container(self, container: str, signal: str) -> None: ...
     async def resize_container(self, container: str, size: Size) -> None: ...
+    async def rename_container(self, container: str, name: str) -> None: ...
+    async def container_image(self, container: str) -> str:
+        """The id of the image that it was made from."""
+
     async def remove_container(self, name: str, token: str) -> None:
-        """Kill and remove by name, only if its token is ours. Gone already is done; being removed is `conflict`."""
+        """Kill and remove by name or id, only if its token is ours. Gone is done; being removed is `conflict`."""
 
     async def list_containers(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         """Running or not, those that carry all these labels."""
@@ -193,6 +256,7 @@ class Vault(Struct):
     command: bytes = b""
     subsystem: str = ""
     term: str = ""
+    modes: bytes = b""  # encoded terminal modes, RFC 4254 section 8
 
 
 class SessionPort(Mailbox, Protocol):

@@ -33,6 +33,15 @@ class Ledger(Protocol):
 
     def write(self, actor: str, machine: str, event: Event, answer: Answer) -> None: ...
 
+    def enlist(self, actor: str) -> None:
+        """`actor` writes here from its birth."""
+
+    def leave(self, actor: str, why: str = "") -> None:
+        """`actor` has ended; `why` is empty when it ended in order."""
+
+    def join(self, log: "SharedLog") -> None:
+        """Take over what the shared actor has done since its birth, and all that it will do from now on."""
+
     def tail(self) -> list[str]:
         """The last 64 lines as JSON, oldest first, for a crash report."""
 
@@ -166,17 +175,34 @@ class Recording:
 
 
 class SharedLog:
-    """The ledger of an actor that several connections wait for. It lives as long as that actor: one pull."""
+    """The ledger of actors that no connection owns, or none yet: one pull's, or a spare's and its container's."""
+
+    finished = False
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         # Without files only the crash report's tail is of use; with them a recording needs the actor from its birth.
         self.entries: deque[Entry] = deque(maxlen=TAIL_LINES_MAX if recorder.directory is None else None)
-        self.joined: list[Recording] = []
+        self.joined: list[Recording | SharedLog] = []
 
     def write(self, actor: str, machine: str, event: Event, answer: Answer) -> None:
         """Note one step, here and in every recording that has joined and goes on."""
-        entry = Entry(self._recorder.clock(), actor, machine, event, answer)
+        self.append(Entry(self._recorder.clock(), actor, machine, event, answer))
+
+    def enlist(self, actor: str) -> None:
+        """Nothing waits for it here."""
+
+    def leave(self, actor: str, why: str = "") -> None:
+        for recording in tuple(self.joined):
+            recording.leave(actor, why)
+
+    def join(self, log: "SharedLog") -> None:
+        log.joined.append(self)
+        for entry in log.entries:
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Note one step that happened at `entry.when`."""
         self.entries.append(entry)
         self.joined = [recording for recording in self.joined if not recording.finished]
         for recording in self.joined:

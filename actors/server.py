@@ -22,9 +22,16 @@ class ServerActor(Actor):
 
     kind = SERVER
 
-    def __init__(self, world: "World", ledger: "Ledger", about: dict[str, Any], stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        world: "World",
+        ledger: "Ledger",
+        about: dict[str, Any],
+        stop: Callable[[], None],
+        drain_pool: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(world, "server", ledger, about)
-        self._stop = stop
+        self._stop, self._drain_pool = stop, drain_pool
         world.on_empty = self._nobody_left
 
     @property
@@ -37,6 +44,7 @@ class ServerActor(Actor):
                 self._stop()
             case DrainConnections():
                 self._tell(DrainWanted())
+                self._drain_pool()
                 self._nobody_left()
             case TerminateConnections():
                 self._tell(TerminateWanted(why=WHY))

@@ -1,10 +1,11 @@
 """The session actor: one SSH channel and the program that runs for it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.orders import program_argv, program_env
-from actors.ports import Channel, ExecOrder, Vault
+from actors.ports import Channel, ExecOrder, ServedProgram, SpawnOrder, Vault
 from actors.pump import Pump
 from fsm.session_cell import SessionCell
 from fsm.session_rows import SESSION
@@ -22,7 +23,11 @@ from protocol.session import (
     InspectExec,
     OpenTerminal,
     OrderSignal,
+    ResizeProgram,
     SendExit,
+    SignalProgram,
+    SpawnFailed,
+    SpawnProgram,
     TellUser,
 )
 
@@ -47,6 +52,7 @@ class SessionActor(Actor):
         self.channel = channel
         self.pump = Pump(channel, self.post)
         self._supervisor = supervisor
+        self._served: ServedProgram | None = None
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -63,6 +69,14 @@ class SessionActor(Actor):
                 self._supervisor.land_program(self, effect)
             case OpenTerminal():
                 self._supervisor.open_terminal(self, effect)
+            case SpawnProgram():
+                self._spawn(effect)
+            case SignalProgram(signal=name):
+                if self._served is not None:
+                    self._served.signal(name)
+            case ResizeProgram(size=size):
+                if self._served is not None:
+                    self._served.resize(size)
             case OrderSignal():
                 self._supervisor.order_signal(self, effect)
             case _:
@@ -85,11 +99,38 @@ class SessionActor(Actor):
                 return ExecInspected(status=status, oom=oom, dice=self.world.roll())
         return await super().work(effect)
 
+    def _spawn(self, effect: SpawnProgram) -> None:
+        """Its stream is joined at once: the link keeps the order, so input may follow before the program runs."""
+        link = self._supervisor.link_of(effect.container)
+        if link is None:
+            self.post(SpawnFailed(fault="unavailable", why="the container is gone"))
+            return
+        order = SpawnOrder(
+            argv=self._served_argv(effect),
+            env=program_env(self.vault, effect.tty),
+            tty=effect.tty,
+            size=effect.size,
+            modes=self.vault.modes,
+        )
+        self._served = link.spawn(order, self.pump, self.post)
+        self.pump.join(self._served)
+
+    def _served_argv(self, effect: SpawnProgram) -> Sequence[str]:
+        """In mode session the program stands behind the image's ENTRYPOINT, as with `docker run`."""
+        execution = self.world.settings.docker.execution
+        argv = program_argv(execution, effect.program, self.vault)
+        if execution.mode == "connection":
+            return argv or ()
+        image = self._supervisor.command_of(effect.container)
+        entrypoint = execution.container.get("Entrypoint")
+        command = image.command if argv is None and entrypoint is None else argv or ()
+        return [*(image.entrypoint if entrypoint is None else entrypoint), *command]
+
     def _send_exit(self, effect: SendExit) -> None:
         """RFC 4254 section 6.10, and what clients count on: all output, EOF, exit, close."""
         self.channel.write_eof()
         if effect.signal:
-            self.channel.exit_signal(effect.signal, False, effect.message)
+            self.channel.exit_signal(effect.signal, effect.core, effect.message)
         else:
             self.channel.exit_status(effect.status)
         self.channel.close()

@@ -1,5 +1,6 @@
 """Where arrivals become actors: connections and sessions from the SSH side, containers and images for them."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -10,18 +11,21 @@ from actors.connection import ConnectionActor
 from actors.container import ContainerActor
 from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
-from actors.orders import idle_container, program_argv, program_container, program_env
-from actors.ports import Channel, ContainerOrder, FoundContainer, Mailbox, Transport
-from actors.recorder import SharedLog
+from actors.orders import idle_container, may_be_served, program_argv, program_container, program_env
+from actors.pool import Pool
+from actors.ports import AgentLink, Channel, ContainerOrder, FoundContainer, ImageCommand, Mailbox, Transport
+from actors.recorder import Recording
 from actors.session import SessionActor
 from actors.signal import SignalActor
+from actors.spare import SpareActor
 from actors.terminal import TerminalActor
 from actors.world import World
 from protocol import codes
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
-from protocol.container import ContainerWanted, OrphanFound, StopWanted, WantImage
-from protocol.image import ImageWanted, WaiterLeft
+from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted, WantImage
+from protocol.image import ImageFailed, ImageWanted, WaiterLeft
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
+from protocol.spare import HandOver, SpareWanted
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
 SESSIONS_MAX = 256
@@ -29,6 +33,7 @@ FAREWELL_S = 10.0
 CLOSE_S = 10.0
 EXIT_CODE_S = 60.0
 TOLD_AGAIN_S = 10.0
+LINK_S = 2.0  # the engine tells of the end of a container whose agent is gone within milliseconds
 
 
 class Supervisor:
@@ -41,6 +46,7 @@ class Supervisor:
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
         self._image_count = 0
         self._turned_away, self._turned_away_told = 0, -inf
+        self.pool = Pool(world, self.settings.docker.pool, self._make_spare)
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Supervisor)
@@ -116,15 +122,21 @@ class Supervisor:
     # From the actors
 
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
-        """Mode connection: the container that the sessions' execs run in."""
-        labels = self._labels(owner.about)
+        """Mode connection: the container that the sessions' programs run in."""
+        if not self.pool.claim(owner.id, effect.container):
+            self._land(owner, effect, self._idle(effect, self._labels(owner.about)), None)
+
+    def _idle(self, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
         token = self._token(effect.container)
-        order = idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
-        self._land(owner, effect, order, None)
+        return idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
 
     def land_program(self, owner: SessionActor, effect: LandContainer) -> None:
-        """Mode session: the container whose main program is the session's."""
+        """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
         execution = self.settings.docker.execution
+        if self._link != "none":
+            if not self.pool.claim(owner.id, effect.container):
+                self._land(owner, effect, self._idle(effect, self._labels(owner.about)), owner)
+            return
         order = program_container(
             execution,
             effect.container,
@@ -138,11 +150,46 @@ class Supervisor:
         )
         self._land(owner, effect, order, owner)
 
+    def link_of(self, container: str) -> AgentLink | None:
+        """To the guest agent in this actor's container; None when it is gone."""
+        actor = self.world.actors.get(container)
+        return actor.link if isinstance(actor, ContainerActor) else None
+
+    def command_of(self, container: str) -> ImageCommand:
+        """What its image runs by itself."""
+        actor = self.world.actors.get(container)
+        return actor.image_command if isinstance(actor, ContainerActor) else ImageCommand()
+
     def open_terminal(self, owner: SessionActor, effect: OpenTerminal) -> None:
         self.world.spawn(TerminalActor(self.world, effect.terminal, owner.ledger, owner.about), effect.opened)
 
     def order_signal(self, owner: SessionActor, effect: OrderSignal) -> None:
         self.world.spawn(SignalActor(self.world, effect.actor, owner.ledger, owner.about), effect.ordered)
+
+    # For the pool
+
+    def _make_spare(self, wanted: SpareWanted, on_step: Callable[[SpareActor], None]) -> SpareActor:
+        about: dict[str, Any] = {"spare": wanted.spare}
+        log = self.world.recorder.share()
+        spare = SpareActor(self.world, wanted.spare, log, about, self._land_spare, self._hand_over, on_step)
+        self.world.spawn(spare, wanted)
+        return spare
+
+    def _land_spare(self, spare: SpareActor, effect: LandContainer) -> None:
+        self._land(spare, effect, self._idle(effect, self._own_labels()), None)
+
+    def _hand_over(self, spare: SpareActor, effect: HandOver) -> None:
+        """Its log lines and its recording are the owner's from now on."""
+        owner, container = self.world.actors.get(effect.owner), self.world.actors.get(effect.container)
+        if not isinstance(owner, ConnectionActor | SessionActor) or container is None:
+            self.world.post(effect.container, StopWanted(why="its login has gone"))
+            return
+        recording = owner.ledger
+        assert isinstance(recording, Recording)
+        recording.enlist(container.id)
+        recording.join(spare.ledger)
+        container.about.update({**owner.about, "container": effect.name})
+        container.post(ContainerClaimed(owner=effect.owner, container=effect.name))
 
     # From the sweep
 
@@ -164,8 +211,14 @@ class Supervisor:
 
     # Within
 
+    @property
+    def _link(self) -> Link:
+        """How programs are started, for the settings that hold now."""
+        agents = self.world.agents
+        return "none" if agents is None or not may_be_served(self.settings.docker.execution) else agents.kind
+
     def _land(
-        self, owner: ConnectionActor | SessionActor, effect: LandContainer, order: ContainerOrder,
+        self, owner: ConnectionActor | SessionActor | SpareActor, effect: LandContainer, order: ContainerOrder,
         session: SessionActor | None,
     ) -> None:  # fmt: skip
         execution, timeouts = self.settings.docker.execution, self.settings.docker.timeouts
@@ -173,6 +226,7 @@ class Supervisor:
             "container_start": timeouts.container_start,
             "container_stop": min(timeouts.container_stop, self.settings.shutdown.kill),
             "container_remove": timeouts.container_stop,
+            "link": LINK_S,
         }
         if session is not None:
             seconds["command_start"] = timeouts.command_start
@@ -184,6 +238,7 @@ class Supervisor:
             policy=execution.image_pull_policy,
             mode=execution.mode,
             seconds=seconds,
+            link=self._link,
         )
         pump = session.pump if session is not None else None
         actor = ContainerActor(
@@ -207,8 +262,7 @@ class Supervisor:
         else:
             image.post(wanted)
         self._image_of[container.id] = image
-        assert isinstance(image.ledger, SharedLog)
-        container.ledger.join(image.ledger)  # type: ignore[attr-defined]
+        image.record_in(container.ledger, container.id)
 
     def _leave_image(self, container: ContainerActor) -> None:
         if image := self._image_of.pop(container.id, None):
@@ -240,6 +294,16 @@ class Supervisor:
             labels = actor.order.labels
             found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
             self.adopt_orphan(found, actor.order.token, "its actor crashed")
+        if isinstance(actor, ImageActor):
+            self._disown(actor)
+
+    def _disown(self, image: ImageActor) -> None:
+        """It may still be alive and will never answer: who waits is told, and who comes next gets another."""
+        self._images = {key: actor for key, actor in self._images.items() if actor is not image}
+        code = codes.MOORAGE_CONNECTION_CRASHED
+        for waiter in image.cell.waiters:
+            self.world.post(waiter, ImageFailed(code=code.name, why=code.user))
+            image.post(WaiterLeft(waiter=waiter))
 
     def _is_of(self, candidate: Actor, actor: Actor) -> bool:
         same = candidate.about.get("connectionId") == actor.about.get("connectionId")
@@ -248,10 +312,12 @@ class Supervisor:
     def _token(self, container: str) -> str:
         return f"{self.world.boot}.{container}"
 
+    def _own_labels(self) -> dict[str, str]:
+        return {"moorage.instance": self.world.instance, "moorage.boot": self.world.boot}
+
     def _labels(self, about: dict[str, Any]) -> dict[str, str]:
         return {
-            "moorage.instance": self.world.instance,
-            "moorage.boot": self.world.boot,
+            **self._own_labels(),
             "moorage.connection": about["connectionId"],
             "containerssh_connection_id": about["connectionId"],
             "containerssh_ip": str(about["remoteAddr"]).rpartition(":")[0].strip("[]"),

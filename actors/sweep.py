@@ -44,7 +44,14 @@ class Sweeper:
         return len(orphans)
 
     def _is_orphan(self, found: FoundContainer) -> bool:
-        boot = found.labels.get("moorage.boot", "")
+        boot, token = found.labels.get("moorage.boot", ""), found.labels.get(TOKEN_LABEL, "")
+        if not self._was_made_here(found.name, boot, token):
+            return False
         if boot == self._instance.boot:
-            return not self._supervisor.is_owned(found.labels.get(TOKEN_LABEL, ""))
+            return not self._supervisor.is_owned(token)
         return not self._instance.is_alive(boot)
+
+    def _was_made_here(self, name: str, boot: str, token: str) -> bool:
+        """Labels can be copied (`docker commit` does it), names cannot: ours stands in the token, or is configured."""
+        own = token.removeprefix(f"{boot}.")
+        return own != token and name in (own, self._supervisor.settings.docker.execution.containername)

@@ -8,8 +8,8 @@ from typing import Any
 import trio
 
 from actors.actor import Actor
-from actors.ports import Engine
-from actors.recorder import Recorder, Recording
+from actors.ports import Agents, Engine
+from actors.recorder import Recorder
 from protocol import codes
 from protocol.base import Event
 from protocol.codes import Code
@@ -22,7 +22,7 @@ class World:
     """What every actor is given. `nursery` is the server's own: no actor's task is a child of another's.
 
     `instance` outlives restarts, `boot` is this process; both go into the labels of each container. `dice` is seeded
-    in simulations.
+    in simulations. Without `agents` programs are the engine's execs, or their container's own.
     """
 
     def __init__(
@@ -35,9 +35,11 @@ class World:
         instance: str,
         boot: str,
         dice: Random | None = None,
+        agents: Agents | None = None,
     ) -> None:
         self.settings, self.engine, self.recorder, self.say = settings, engine, recorder, say
         self.instance, self.boot = instance, boot
+        self.agents = agents
         self.actors: dict[str, Actor] = {}
         self.on_empty: Callable[[], None] = lambda: None
         self.on_crash: Callable[[Actor], None] = lambda actor: None
@@ -60,8 +62,7 @@ class World:
         """Bring an actor to life with its first event."""
         assert actor.id not in self.actors, f"{actor.id} lives already"
         self.actors[actor.id] = actor
-        if isinstance(actor.ledger, Recording):
-            actor.ledger.enlist(actor.id)
+        actor.ledger.enlist(actor.id)
         actor.post(first)
         self.start(actor.run)
 
@@ -70,11 +71,17 @@ class World:
         if actor := self.actors.get(to):
             actor.post(event)
 
+    def alias(self, id: str, actor: Actor) -> None:
+        """Another name by which it is found."""
+        assert id not in self.actors, f"{id} lives already"
+        self.actors[id] = actor
+
     def left(self, actor: Actor) -> None:
         """It has ended, in order or not."""
-        self.actors.pop(actor.id, None)
-        if isinstance(actor.ledger, Recording):
-            actor.ledger.leave(actor.id, "" if actor.ended else f"{actor.id} did not end in order")
+        for id in [id for id, other in self.actors.items() if other is actor]:
+            del self.actors[id]
+        why = "" if actor.ended else f"{actor.id} did not end in order"
+        actor.ledger.leave(actor.id, why)
         if not self.actors:
             self.on_empty()
 

@@ -4,47 +4,46 @@ Owned by a connection (mode connection) or by a session (mode session). Once the
 is through REMOVING, which ends when the engine confirms that it is gone, and not before.
 """
 
-from fsm.kernel import Effects, Kind, Row
-from fsm.retry import BACKOFF, RetryCell, back_off, may_try_again
+from fsm.kernel import Effects
+from fsm.retry import RetryCell, last_try
 from protocol import codes
 from protocol.base import PERMANENT, DeadlinePassed, Event, Fault, Tell
 from protocol.codes import Code
 from protocol.connection import TerminateWanted
 from protocol.container import (
+    AgentGreeted,
     AttachContainer,
-    AttachFailed,
+    AwaitAgent,
     AwaitExit,
-    ContainerAttached,
+    ContainerClaimed,
     ContainerCreated,
     ContainerExited,
     ContainerFailed,
-    ContainerKilled,
     ContainerLanded,
     ContainerProgressed,
-    ContainerRemoved,
     ContainerStarted,
     ContainerWanted,
     CreateContainer,
     CreateFailed,
     KillContainer,
-    KillFailed,
     LeaveImage,
+    Link,
+    LinkLost,
     OrphanFound,
     RemoveContainer,
-    RemoveFailed,
+    RenameContainer,
     StartContainer,
-    StartFailed,
-    StopWanted,
     WaitFailed,
     WantImage,
 )
 from protocol.container import ContainerState as S
-from protocol.image import ImageFailed, ImageReady, PullProgressed
+from protocol.image import ImageFailed, PullProgressed
 from protocol.settings import ExecutionMode
 
 START = "container_start"  # docker.timeouts.containerStart: image, create and start, one budget
 COMMAND = "command_start"  # docker.timeouts.commandStart: in session mode create, attach and start
 STOP = "container_stop"  # docker.timeouts.containerStop: from TERM to force
+LINK = "link"  # from the loss of the link until the engine must have told of the container's end
 REMOVE = "container_remove"  # docker.timeouts.containerStop again: when a removal that is not confirmed is an error
 
 
@@ -57,6 +56,7 @@ class ContainerCell(RetryCell):
     image: str = ""
     mode: ExecutionMode = "connection"
     id: str = ""
+    link: Link = "none"
 
 
 # Guards
@@ -64,6 +64,15 @@ class ContainerCell(RetryCell):
 
 def mode_is_session(cell: ContainerCell, event: Event) -> bool:
     return cell.mode == "session"
+
+
+def stdio_is_wanted(cell: ContainerCell, event: Event) -> bool:
+    """By the session whose program it is, or by the link to the agent."""
+    return cell.link == "attach" or (cell.link == "none" and cell.mode == "session")
+
+
+def agent_is_in_it(cell: ContainerCell, event: Event) -> bool:
+    return cell.link != "none"
 
 
 def nothing_is_left(cell: ContainerCell, event: WaitFailed) -> bool:
@@ -80,7 +89,7 @@ def nothing_was_made(cell: ContainerCell, event: CreateFailed) -> bool:
 
 def want_image(cell: ContainerCell, event: ContainerWanted) -> Effects:
     cell.container, cell.owner, cell.image, cell.mode = event.container, event.owner, event.image, event.mode
-    cell.seconds = dict(event.seconds)
+    cell.seconds, cell.link = dict(event.seconds), event.link
     return (WantImage(reference=event.image, platform=event.platform, policy=event.policy),)
 
 
@@ -118,6 +127,27 @@ def land(cell: ContainerCell, event: ContainerStarted) -> Effects:
     return AwaitExit(id=cell.id), Tell(to=cell.owner, event=ContainerLanded(container=cell.container, id=cell.id))
 
 
+def await_agent(cell: ContainerCell, event: ContainerStarted) -> Effects:
+    cell.tries = 0
+    return AwaitExit(id=cell.id), AwaitAgent()
+
+
+def land_served(cell: ContainerCell, event: AgentGreeted) -> Effects:
+    return (Tell(to=cell.owner, event=ContainerLanded(container=cell.container, id=cell.id, served=True)),)
+
+
+def change_hands(cell: ContainerCell, event: ContainerClaimed) -> Effects:
+    cell.owner = event.owner
+    landed = ContainerLanded(container=event.container, id=cell.id, served=cell.link != "none")
+    return Tell(to=cell.owner, event=landed), RenameContainer(id=cell.id, name=event.container)
+
+
+def disappoint(cell: ContainerCell, event: ContainerClaimed) -> Effects:
+    """It is ending already."""
+    code = codes.MOORAGE_SPARE_LOST
+    return (Tell(to=event.owner, event=ContainerFailed(code=code.name, why=code.user)),)
+
+
 def watch(cell: ContainerCell, event: Event) -> Effects:
     return (AwaitExit(id=cell.id),)
 
@@ -136,8 +166,8 @@ def exited(cell: ContainerCell, event: ContainerExited) -> Effects:
     return (*remove(cell, event), Tell(to=cell.owner, event=event))
 
 
-def lost(cell: ContainerCell, event: WaitFailed) -> Effects:
-    """Somebody removed it behind our back; what it ended with is not known, so it counts as killed."""
+def lost(cell: ContainerCell, event: Event) -> Effects:
+    """Somebody removed it, or killed its agent, behind our back; how it ended is not known: it counts as killed."""
     return (*remove(cell, event), Tell(to=cell.owner, event=ContainerExited(status=137)))
 
 
@@ -171,6 +201,21 @@ def fail_start_and_remove(cell: ContainerCell, event: Event) -> Effects:
     return _failed(cell, codes.DOCKER_CONTAINER_START_FAILED, event), *remove(cell, event)
 
 
+def fail_agent_and_remove(cell: ContainerCell, event: Event) -> Effects:
+    match event:
+        case ContainerExited(status=status):
+            why = f"the container ended at once (status {status})"
+        case LinkLost(why=why):
+            pass
+        case Fault(why=why):
+            pass
+        case _:
+            why = _late(cell, event)
+    code = codes.MOORAGE_AGENT_FAILED
+    told = ContainerFailed(code=code.name, why=code.user.format(why=why))
+    return Tell(to=cell.owner, event=told), *remove(cell, event)
+
+
 def _failed(cell: ContainerCell, code: Code, event: Event) -> Tell:
     why = event.why if isinstance(event, Fault) else _late(cell, event)
     return Tell(to=cell.owner, event=ContainerFailed(code=code.name, why=code.user.format(why=why)))
@@ -179,127 +224,4 @@ def _failed(cell: ContainerCell, code: Code, event: Event) -> Tell:
 def _late(cell: ContainerCell, event: Event) -> str:
     assert isinstance(event, DeadlinePassed)
     key = {START: "containerStart", COMMAND: "commandStart"}[event.name]
-    return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s)"
-
-
-STARTING = (S.CREATING, S.CREATING_AGAIN, S.ATTACHING, S.ATTACHING_AGAIN, S.STARTING, S.STARTING_AGAIN)
-DEADLINES = {
-    START: (S.RESOLVING, *STARTING),
-    COMMAND: STARTING,
-    STOP: (S.STOPPING,),
-    REMOVE: (S.REMOVING, S.REMOVING_AGAIN),
-    BACKOFF: (S.CREATING_AGAIN, S.ATTACHING_AGAIN, S.STARTING_AGAIN, S.UNWATCHED, S.REMOVING_AGAIN),
-}
-
-PULL_FAILED = codes.DOCKER_IMAGE_PULL_FAILED
-CREATE, CREATE_FAILED = codes.DOCKER_CONTAINER_CREATE, codes.DOCKER_CONTAINER_CREATE_FAILED
-ATTACH, ATTACH_FAILED = codes.DOCKER_CONTAINER_ATTACH, codes.DOCKER_CONTAINER_ATTACH_FAILED
-BEGIN, START_FAILED = codes.DOCKER_CONTAINER_START, codes.DOCKER_CONTAINER_START_FAILED
-LANDED = codes.MOORAGE_CONTAINER_LANDED
-UNWATCHED = codes.MOORAGE_CONTAINER_UNWATCHED
-HALT, HALT_FAILED = codes.DOCKER_CONTAINER_STOP, codes.DOCKER_CONTAINER_STOP_FAILED
-GO, GO_FAILED = codes.DOCKER_CONTAINER_REMOVE, codes.DOCKER_CONTAINER_REMOVE_FAILED
-GONE = codes.DOCKER_CONTAINER_REMOVE_SUCCESSFUL
-ORPHAN = codes.MOORAGE_ORPHAN_FOUND
-
-# fmt: off
-ROWS = (
-    #   id        in state           on                 to                 do                      when                says
-    Row("CT0101", S.ABSENT,          ContainerWanted,   S.RESOLVING,       want_image),
-    Row("CT0102", S.ABSENT,          OrphanFound,       S.REMOVING,        adopt,                  None,               (ORPHAN, GO)),
-
-    Row("CT0201", S.RESOLVING,       ImageReady,        S.CREATING,        create,                 None,               (CREATE,)),
-    Row("CT0202", S.RESOLVING,       ImageFailed,       S.FAILED,          fail_image),
-    Row("CT0203", S.RESOLVING,       PullProgressed,    None,              pass_on),
-    Row("CT0204", S.RESOLVING,       DeadlinePassed,    S.FAILED,          expire_image,           None,               (PULL_FAILED,), START),
-    Row("CT0205", S.RESOLVING,       StopWanted,        S.REMOVED,         leave_image),  # nothing was made
-    Row("CT0206", S.RESOLVING,       TerminateWanted,   S.REMOVED,         leave_image),
-
-    Row("CT0301", S.CREATING,        ContainerCreated,  S.ATTACHING,       attach,                 mode_is_session,    (ATTACH,)),
-    Row("CT0302", S.CREATING,        ContainerCreated,  S.STARTING,        start,                  None,               (BEGIN,)),
-    Row("CT0303", S.CREATING,        CreateFailed,      S.FAILED,          fail_create,            nothing_was_made,   (CREATE_FAILED,)),
-    Row("CT0304", S.CREATING,        CreateFailed,      S.CREATING_AGAIN,  back_off,               may_try_again,      (CREATE_FAILED.quiet(),)),
-    Row("CT0305", S.CREATING,        CreateFailed,      S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO)),
-    Row("CT0306", S.CREATING,        DeadlinePassed,    S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO), START),
-    Row("CT0307", S.CREATING,        DeadlinePassed,    S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO), COMMAND),
-    Row("CT0308", S.CREATING,        StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0309", S.CREATING,        TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
-
-    Row("CT0401", S.CREATING_AGAIN,  DeadlinePassed,    S.CREATING,        create,                 None,               (CREATE,), BACKOFF),
-    Row("CT0402", S.CREATING_AGAIN,  DeadlinePassed,    S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO), START),
-    Row("CT0403", S.CREATING_AGAIN,  DeadlinePassed,    S.REMOVING,        fail_create_and_remove, None,               (CREATE_FAILED, GO), COMMAND),
-    Row("CT0404", S.CREATING_AGAIN,  StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0405", S.CREATING_AGAIN,  TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
-
-    Row("CT0501", S.ATTACHING,       ContainerAttached, S.STARTING,        start,                  None,               (BEGIN,)),
-    Row("CT0502", S.ATTACHING,       AttachFailed,      S.ATTACHING_AGAIN, back_off,               may_try_again,      (ATTACH_FAILED.quiet(),)),
-    Row("CT0503", S.ATTACHING,       AttachFailed,      S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO)),
-    Row("CT0504", S.ATTACHING,       DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), START),
-    Row("CT0505", S.ATTACHING,       DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), COMMAND),
-    Row("CT0506", S.ATTACHING,       StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0507", S.ATTACHING,       TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
-
-    Row("CT0601", S.ATTACHING_AGAIN, DeadlinePassed,    S.ATTACHING,       attach,                 None,               (ATTACH,), BACKOFF),
-    Row("CT0602", S.ATTACHING_AGAIN, DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), START),
-    Row("CT0603", S.ATTACHING_AGAIN, DeadlinePassed,    S.REMOVING,        fail_attach_and_remove, None,               (ATTACH_FAILED, GO), COMMAND),
-    Row("CT0604", S.ATTACHING_AGAIN, StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0605", S.ATTACHING_AGAIN, TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
-
-    Row("CT0701", S.STARTING,        ContainerStarted,  S.RUNNING,         land,                   None,               (LANDED,)),
-    Row("CT0702", S.STARTING,        StartFailed,       S.STARTING_AGAIN,  back_off,               may_try_again,      (START_FAILED.quiet(),)),
-    Row("CT0703", S.STARTING,        StartFailed,       S.REMOVING,        fail_start_and_remove,  None,               (START_FAILED, GO)),
-    Row("CT0704", S.STARTING,        DeadlinePassed,    S.REMOVING,        fail_start_and_remove,  None,               (START_FAILED, GO), START),
-    Row("CT0705", S.STARTING,        DeadlinePassed,    S.REMOVING,        fail_start_and_remove,  None,               (START_FAILED, GO), COMMAND),
-    Row("CT0706", S.STARTING,        StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0707", S.STARTING,        TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
-
-    Row("CT0801", S.STARTING_AGAIN,  DeadlinePassed,    S.STARTING,        start,                  None,               (BEGIN,), BACKOFF),
-    Row("CT0802", S.STARTING_AGAIN,  DeadlinePassed,    S.REMOVING,        fail_start_and_remove,  None,               (START_FAILED, GO), START),
-    Row("CT0803", S.STARTING_AGAIN,  DeadlinePassed,    S.REMOVING,        fail_start_and_remove,  None,               (START_FAILED, GO), COMMAND),
-    Row("CT0804", S.STARTING_AGAIN,  StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0805", S.STARTING_AGAIN,  TerminateWanted,   S.REMOVING,        remove,                 None,               (GO,)),
-
-    Row("CT0901", S.RUNNING,         ContainerExited,   S.REMOVING,        exited,                 None,               (GO,)),
-    Row("CT0902", S.RUNNING,         WaitFailed,        S.REMOVING,        lost,                   nothing_is_left,    (GO,)),
-    Row("CT0903", S.RUNNING,         WaitFailed,        S.UNWATCHED,       back_off,               None,               (UNWATCHED,)),
-    Row("CT0904", S.RUNNING,         StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT0905", S.RUNNING,         TerminateWanted,   S.STOPPING,        terminate,              None,               (HALT,)),
-
-    Row("CT1001", S.UNWATCHED,       DeadlinePassed,    S.RUNNING,         watch,                  deadline=BACKOFF),
-    Row("CT1002", S.UNWATCHED,       StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT1003", S.UNWATCHED,       TerminateWanted,   S.STOPPING,        terminate,              None,               (HALT,)),
-
-    Row("CT1101", S.STOPPING,        ContainerExited,   S.REMOVING,        exited,                 None,               (GO,)),
-    Row("CT1102", S.STOPPING,        WaitFailed,        S.REMOVING,        lost,                   None,               (GO,)),
-    Row("CT1103", S.STOPPING,        ContainerKilled,   None),  # the signal is delivered; its end is what we wait for
-    Row("CT1104", S.STOPPING,        KillFailed,        S.REMOVING,        remove,                 None,               (HALT_FAILED, GO)),
-    Row("CT1105", S.STOPPING,        DeadlinePassed,    S.REMOVING,        remove,                 None,               (GO,), STOP),
-    Row("CT1106", S.STOPPING,        StopWanted,        S.REMOVING,        remove,                 None,               (GO,)),
-    Row("CT1107", S.STOPPING,        TerminateWanted,   None),  # asked twice
-
-    Row("CT1201", S.REMOVING,        ContainerRemoved,  S.REMOVED,         None,                   None,               (GONE,)),
-    Row("CT1202", S.REMOVING,        RemoveFailed,      S.REMOVING_AGAIN,  back_off,               None,               (GO_FAILED.quiet(),)),
-    Row("CT1203", S.REMOVING,        DeadlinePassed,    None,              None,                   None,               (GO_FAILED,), REMOVE),
-    Row("CT1204", S.REMOVING,        ContainerCreated,  None),  # late answers; the removal is queued behind them
-    Row("CT1205", S.REMOVING,        CreateFailed,      None),
-    Row("CT1206", S.REMOVING,        ContainerAttached, None),
-    Row("CT1207", S.REMOVING,        AttachFailed,      None),
-    Row("CT1208", S.REMOVING,        ContainerStarted,  None),
-    Row("CT1209", S.REMOVING,        StartFailed,       None),
-    Row("CT1210", S.REMOVING,        ContainerExited,   None),
-    Row("CT1211", S.REMOVING,        WaitFailed,        None),
-    Row("CT1212", S.REMOVING,        ContainerKilled,   None),
-    Row("CT1213", S.REMOVING,        KillFailed,        None),
-    Row("CT1214", S.REMOVING,        StopWanted,        None),
-    Row("CT1215", S.REMOVING,        TerminateWanted,   None),
-
-    Row("CT1301", S.REMOVING_AGAIN,  DeadlinePassed,    S.REMOVING,        remove,                 deadline=BACKOFF),
-    Row("CT1302", S.REMOVING_AGAIN,  DeadlinePassed,    None,              None,                   None,               (GO_FAILED,), REMOVE),
-    Row("CT1303", S.REMOVING_AGAIN,  ContainerExited,   None),
-    Row("CT1304", S.REMOVING_AGAIN,  WaitFailed,        None),
-    Row("CT1305", S.REMOVING_AGAIN,  StopWanted,        None),
-    Row("CT1306", S.REMOVING_AGAIN,  TerminateWanted,   None),
-)
-# fmt: on
-
-CONTAINER = Kind("container", S, S.ABSENT, ROWS, DEADLINES, final=(S.REMOVED, S.FAILED), cell=ContainerCell)
+    return f"it took longer than docker.timeouts.{key} ({cell.seconds[event.name]:g} s){last_try(cell)}"

@@ -154,7 +154,7 @@ ROWS = (
     Row("IM0207", S.INSPECTING,       WaiterLeft,         S.ABANDONED,        abandon,     was_last_waiter,                 (ABANDONED,)),
     Row("IM0208", S.INSPECTING,       WaiterLeft,         None,               leave),
 
-    Row("IM0301", S.INSPECTING_AGAIN, DeadlinePassed,     S.INSPECTING,       inspect,     deadline=BACKOFF),
+    Row("IM0301", S.INSPECTING_AGAIN, DeadlinePassed,     S.INSPECTING,       inspect,     None,                            (LISTING,), BACKOFF),
     Row("IM0302", S.INSPECTING_AGAIN, ImageWanted,        None,               join),
     Row("IM0303", S.INSPECTING_AGAIN, WaiterLeft,         S.ABANDONED,        abandon,     was_last_waiter,                 (ABANDONED,)),
     Row("IM0304", S.INSPECTING_AGAIN, WaiterLeft,         None,               leave),
@@ -167,7 +167,7 @@ ROWS = (
     Row("IM0406", S.PULLING,          WaiterLeft,         S.ABANDONED,        abandon,     was_last_waiter,                 (ABANDONED,)),
     Row("IM0407", S.PULLING,          WaiterLeft,         None,               leave),
 
-    Row("IM0501", S.PULLING_AGAIN,    DeadlinePassed,     S.PULLING,          pull,        deadline=BACKOFF),
+    Row("IM0501", S.PULLING_AGAIN,    DeadlinePassed,     S.PULLING,          pull,        None,                            (PULL,), BACKOFF),
     Row("IM0502", S.PULLING_AGAIN,    PullProgressed,     None,               pass_on),  # its last line crossed the failure
     Row("IM0503", S.PULLING_AGAIN,    ImageWanted,        None,               join),
     Row("IM0504", S.PULLING_AGAIN,    WaiterLeft,         S.ABANDONED,        abandon,     was_last_waiter,                 (ABANDONED,)),

@@ -9,16 +9,17 @@ from typing import Any
 import msgspec
 
 from fsm.connection import CONNECTION
-from fsm.container import CONTAINER
+from fsm.container_rows import CONTAINER
 from fsm.image import IMAGE
 from fsm.kernel import Kind
 from fsm.server import SERVER
 from fsm.session_rows import SESSION
 from fsm.signal import SIGNAL
+from fsm.spare import SPARE
 from fsm.terminal import TERMINAL
 from protocol.base import Event, Fault
 
-KINDS = (SERVER, CONNECTION, SESSION, CONTAINER, IMAGE, TERMINAL, SIGNAL)
+KINDS = (SERVER, CONNECTION, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL)
 MACHINES: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 

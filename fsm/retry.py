@@ -9,9 +9,10 @@ BACKOFF_MAX_S = 5.0
 
 
 class RetryCell(Cell):
-    """A cell that counts how often the order under way has failed."""
+    """A cell that counts how often the order under way has failed. `why`: the engine's words at the last of them."""
 
     tries: int = 0
+    why: str = ""
 
 
 def may_try_again(cell: RetryCell, fault: Fault) -> bool:
@@ -23,7 +24,12 @@ def may_try_again(cell: RetryCell, fault: Fault) -> bool:
 
 def back_off(cell: RetryCell, fault: Fault) -> Effects:
     """From 100 ms, doubled, up to 5 s; the fault's dice takes up to half of it off, so that retries spread."""
-    cell.tries += 1
+    cell.tries, cell.why = cell.tries + 1, fault.why
     longest = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(cell.tries - 1, 10))
     cell.seconds[BACKOFF] = round(longest * (1.0 - fault.dice / 2), 4)
     return ()
+
+
+def last_try(cell: RetryCell) -> str:
+    """What a person needs to know beside "it took too long"."""
+    return f"; the last try: {cell.why}" if cell.tries else ""

@@ -6,6 +6,7 @@ in which order the channel ends, is the same.
 """
 
 from fsm.kernel import Effects
+from fsm.retry import last_try
 from fsm.session_cell import COMMAND, STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
 from protocol import codes
 from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
@@ -31,10 +32,16 @@ from protocol.session import (
     OpenTerminal,
     OrderSignal,
     OutputEnded,
+    ProgramExited,
+    ProgramSpawned,
     ProgramWanted,
     PtyWanted,
+    ResizeProgram,
     SendExit,
+    SignalProgram,
     SignalWanted,
+    SpawnFailed,
+    SpawnProgram,
     TellUser,
     WindowChanged,
 )
@@ -70,7 +77,7 @@ def note_size(cell: SessionCell, event: WindowChanged) -> Effects:
 
 
 def note_landed(cell: SessionCell, event: ContainerLanded) -> Effects:
-    cell.landed = event.id
+    cell.landed, cell.served, cell.runs_in = event.id, event.served, event.container
     return ()
 
 
@@ -89,8 +96,18 @@ def note_exit(cell: SessionCell, event: ContainerExited) -> Effects:
     return ()
 
 
+def note_program_exit(cell: SessionCell, event: ProgramExited) -> Effects:
+    cell.exited = event
+    return ()
+
+
+def note_spawned(cell: SessionCell, event: ProgramSpawned) -> Effects:
+    cell.target = str(event.pid)
+    return ()
+
+
 def note_output_ended(cell: SessionCell, event: OutputEnded) -> Effects:
-    cell.output_ended = True
+    cell.output_ended, cell.broken = True, event.error
     return ()
 
 
@@ -144,6 +161,17 @@ def run_own(cell: SessionCell, event: ContainerLanded) -> Effects:
     return *_open_terminal(cell, "container"), *orders
 
 
+def spawn(cell: SessionCell, event: Event) -> Effects:
+    """The link keeps the order, so signals that came too early follow at once."""
+    if isinstance(event, ProgramWanted):
+        cell.program = event.program
+    if isinstance(event, ContainerLanded):
+        note_landed(cell, event)
+    held, cell.held = cell.held, ()
+    order = SpawnProgram(container=cell.runs_in, program=cell.program, tty=cell.pty, size=cell.size)
+    return order, *(SignalProgram(signal=name) for name in held)
+
+
 def _open_terminal(cell: SessionCell, target: str) -> Effects:
     """The size goes along when it is not the one that the program started with."""
     if not cell.pty:
@@ -176,6 +204,16 @@ def signal(cell: SessionCell, event: SignalWanted) -> Effects:
     return (OrderSignal(actor=f"{cell.session}-signal-{cell.children}", ordered=ordered),)
 
 
+def resize_program(cell: SessionCell, event: WindowChanged) -> Effects:
+    if not cell.pty or _drawn(event.size) is None:
+        return ()
+    return (ResizeProgram(size=event.size),)
+
+
+def signal_program(cell: SessionCell, event: SignalWanted) -> Effects:
+    return (SignalProgram(signal=event.signal),)
+
+
 def hold_signal(cell: SessionCell, event: SignalWanted) -> Effects:
     """Its output may reach the client before the engine's word reaches us that it has started."""
     if event.signal not in cell.held:
@@ -188,8 +226,10 @@ def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
 
 
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
-    """In session mode the program is sent TERM; in connection mode the connection ends the container."""
-    sentence = TellUser(text=event.why, code=codes.MOORAGE_TERMINATING.name)
+    """A served program and one that is a container's own is sent TERM; an exec ends with its connection's container."""
+    sentence = TellUser(text=codes.MOORAGE_TERMINATING.user, code=codes.MOORAGE_TERMINATING.name)
+    if cell.served:
+        return sentence, SignalProgram(signal="TERM")
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
 
 
@@ -231,6 +271,11 @@ def fail_attach(cell: SessionCell, event: Event) -> Effects:
     return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, _why(cell, event), STATUS_NOT_RUN)
 
 
+def fail_spawn(cell: SessionCell, event: Event) -> Effects:
+    status = event.status if isinstance(event, SpawnFailed) else STATUS_NOT_RUN
+    return DropStream(), *_give_up(codes.MOORAGE_SPAWN_FAILED, _why(cell, event), status)
+
+
 def inspect(cell: SessionCell, event: Event) -> Effects:
     if isinstance(event, OutputEnded):
         cell.output_ended = True
@@ -242,13 +287,14 @@ def inspect(cell: SessionCell, event: Event) -> Effects:
 def ask_again(cell: SessionCell, event: ExecInspected) -> Effects:
     """The engine closes the stream when the program has ended, so this is a moment's lag, and waited for as one."""
     cell.tries += 1
+    cell.why = "the engine says that it still runs" if event.status is None else f"it ended with {event.status}"
     cell.seconds["backoff"] = round(min(1.0, 0.005 * 2 ** min(cell.tries - 1, 8)) * (1.0 - event.dice / 2), 4)
     return ()
 
 
 def finish_exec(cell: SessionCell, event: ExecInspected) -> Effects:
     assert event.status is not None
-    return *_close_terminal(cell), SendExit(status=event.status)
+    return *_close_terminal(cell), *_memory(event.oom), SendExit(status=event.status)
 
 
 def finish_own(cell: SessionCell, event: Event) -> Effects:
@@ -257,11 +303,23 @@ def finish_own(cell: SessionCell, event: Event) -> Effects:
     assert exit_ is not None
     name = signal_of(cell, exit_.status, exit_.oom)
     message = "out of memory" if exit_.oom else ""
-    return *_close_terminal(cell), SendExit(status=exit_.status, signal=name, message=message)
+    return *_close_terminal(cell), *_memory(exit_.oom), SendExit(status=exit_.status, signal=name, message=message)
+
+
+def _memory(oom: bool) -> Effects:
+    code = codes.MOORAGE_OUT_OF_MEMORY
+    return (TellUser(text=code.user, code=code.name),) if oom else ()
+
+
+def finish_program(cell: SessionCell, event: Event) -> Effects:
+    """Served, both known: the output is out and the agent has told how the program ended."""
+    exited = event if isinstance(event, ProgramExited) else cell.exited
+    assert exited is not None
+    return (SendExit(status=exited.status, signal=exited.signal, core=exited.core),)
 
 
 def finish_dead(cell: SessionCell, event: Event) -> Effects:
-    """Connection mode: the container ended under the program."""
+    """The container ended under the program."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
     assert exit_ is not None
     death = _death(exit_)
@@ -273,9 +331,11 @@ def finish_lost(cell: SessionCell, event: Event) -> Effects:
     return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, _why(cell, event), STATUS_LOST))
 
 
-def finish_broken(cell: SessionCell, event: OutputEnded) -> Effects:
-    own = (Tell(to=cell.container, event=StopWanted(why=event.error)),) if cell.container else ()
-    sentence = _give_up(codes.DOCKER_STREAM_OUTPUT_FAILED, event.error, STATUS_LOST)
+def finish_broken(cell: SessionCell, event: Event) -> Effects:
+    """Whatever the program's own status is or will be: a part of its output is missing, and that must not look well."""
+    why = event.error if isinstance(event, OutputEnded) else cell.broken
+    own = (Tell(to=cell.container, event=StopWanted(why=why)),) if cell.container else ()
+    sentence = _give_up(codes.DOCKER_STREAM_OUTPUT_FAILED, why, STATUS_LOST)
     return (*_close_terminal(cell), *own, *sentence)
 
 
@@ -315,7 +375,7 @@ def _why(cell: SessionCell, event: Event) -> str:
         return event.why
     assert isinstance(event, DeadlinePassed)
     key = "docker.timeouts.commandStart" if event.name == COMMAND else "the time allowed"
-    return f"it took longer than {key} ({cell.seconds[event.name]:g} s)"
+    return f"it took longer than {key} ({cell.seconds[event.name]:g} s){last_try(cell)}"
 
 
 def _drawn(size: Size) -> Size | None:

@@ -2,13 +2,15 @@
 
 from fsm.retry import RetryCell
 from protocol.base import Event, Size
-from protocol.container import ContainerExited, ContainerFailed
+from protocol.container import ContainerExited, ContainerFailed, ContainerLanded
 from protocol.session import (
     EnvOffered,
     ExecInspected,
+    ExecInspectFailed,
     OddRequest,
     OutputEnded,
     Program,
+    ProgramExited,
     ProgramWanted,
     PtyWanted,
     SignalWanted,
@@ -25,6 +27,8 @@ CLOSE = "close"  # from our close to the client's
 STATUS_NOT_RUN = 125
 STATUS_LOST = 255
 STATUS_KILLED = 137
+# The engine tells of a killed exec some milliseconds before it tells that the container has ended with it.
+KILLED_ASKED_MAX = 6
 
 
 class SessionCell(RetryCell):
@@ -37,11 +41,13 @@ class SessionCell(RetryCell):
     image: str = ""
     mode: ExecutionMode = "connection"
     can_size_first: bool = False
+    served: bool = False  # by the guest agent in the container
     program: Program = "shell"
     pty: bool = False
     size: Size | None = None
     started_size: Size | None = None  # what the program was started with
     landed: str = ""  # the engine's id of the container to run in
+    runs_in: str = ""  # the actor of that container
     failed: ContainerFailed | None = None
     target: str = ""
     terminal: str = ""
@@ -49,12 +55,28 @@ class SessionCell(RetryCell):
     held: tuple[str, ...] = ()  # signals that came before we heard of its start
     signals: tuple[str, ...] = ()
     exit: ContainerExited | None = None
+    exited: ProgramExited | None = None  # as the agent tells it
     output_ended: bool = False
     told: tuple[str, ...] = ()  # codes of refusals that the user has read already
+    broken: str = ""  # why the output ended too early
 
 
 def mode_is_session(cell: SessionCell, event: Event) -> bool:
     return cell.mode == "session"
+
+
+def program_is_container(cell: SessionCell, event: Event) -> bool:
+    """The container's main program is the session's."""
+    return cell.mode == "session" and not cell.served
+
+
+def agent_is_here(cell: SessionCell, event: Event) -> bool:
+    """In the container that has landed."""
+    return event.served if isinstance(event, ContainerLanded) else cell.served
+
+
+def program_exit_is_known(cell: SessionCell, event: Event) -> bool:
+    return cell.exited is not None
 
 
 def policy_refuses(cell: SessionCell, event: EnvOffered | PtyWanted | SignalWanted) -> bool:
@@ -123,17 +145,44 @@ def stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
 
 
 def own_stream_broke(cell: SessionCell, event: OutputEnded) -> bool:
-    return cell.mode == "session" and event.error != ""
+    return program_is_container(cell, event) and event.error != ""
+
+
+def stream_has_broken(cell: SessionCell, event: Event) -> bool:
+    return cell.broken != ""
 
 
 def program_has_ended(cell: SessionCell, event: ExecInspected) -> bool:
     return event.status is not None
 
 
+def container_died_too(cell: SessionCell, event: ExecInspected) -> bool:
+    return event.status == STATUS_KILLED and cell.exit is not None
+
+
+def container_may_have_died(cell: SessionCell, event: ExecInspected) -> bool:
+    """Killed by whom? If with its container, we hear of that in a moment, and the user is to hear it too."""
+    return event.status == STATUS_KILLED and cell.tries < KILLED_ASKED_MAX
+
+
+def container_may_be_gone(cell: SessionCell, event: ExecInspectFailed) -> bool:
+    """An engine forgets a container's execs before it has told us of its end."""
+    return event.fault == "not_found"
+
+
+def ran_out_of_memory(cell: SessionCell, event: ExecInspected) -> bool:
+    return event.oom
+
+
+def own_ran_out_of_memory(cell: SessionCell, event: Event) -> bool:
+    exit_ = event if isinstance(event, ContainerExited) else cell.exit
+    return program_is_container(cell, event) and exit_ is not None and exit_.oom
+
+
 def ended_by_our_signal(cell: SessionCell, event: Event) -> bool:
     """Session mode only: an exec's status does not tell what killed it."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
-    return cell.mode == "session" and exit_ is not None and signal_of(cell, exit_.status, exit_.oom) != ""
+    return program_is_container(cell, event) and exit_ is not None and signal_of(cell, exit_.status, exit_.oom) != ""
 
 
 def container_has_exited(cell: SessionCell, event: Event) -> bool:

@@ -14,11 +14,13 @@ import trio
 from msgspec.structs import replace
 
 from actors import passwords
+from actors.agent.bring import BroughtAgents
 from actors.bridge import aio, from_asyncio, open_loop
 from actors.control import serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
 from actors.instance import Instance
+from actors.orders import may_be_served
 from actors.ports import Engine, EngineFault
 from actors.recorder import Recorder
 from actors.server import ServerActor
@@ -28,6 +30,7 @@ from actors.sweep import Sweeper
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
+from moorage.agent_binary import agent_binary
 from moorage.logs import Log, LogUnavailable
 from moorage.version import VERSION
 from protocol import codes
@@ -91,7 +94,8 @@ class Server:
             "listen": [f"{host}:{port}" for host, port in self.addresses],
             "api": "{}.{}".format(*world.engine.api),
             **self._listener.statistics(),
-            "actors": [actor.statistics() for actor in world.actors.values()],
+            "pool": self.supervisor.pool.statistics(),
+            "actors": [actor.statistics() for actor in dict.fromkeys(world.actors.values())],
         }
 
 
@@ -140,7 +144,8 @@ async def _live(
         async with open_loop(on_error), _engine(settings, engine) as found, _instance(settings) as instance:
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
-                    world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice)
+                    agents = await _agents(settings, found, instance, log)
+                    world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice, agents)
                     supervisor = Supervisor(world)
                     handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
@@ -148,6 +153,9 @@ async def _live(
                     listener = await _listener(supervisor, settings)
                     server = _server(settings, supervisor, listener)
                     nursery.start_soon(Sweeper(supervisor, instance).run)
+                    nursery.start_soon(supervisor.pool.run)
+                    if agents is not None:
+                        nursery.start_soon(agents.run)
                     nursery.start_soon(server.run)
                     nursery.start_soon(_control, instance.control, server, log)
                     task_status.started(server)
@@ -162,7 +170,7 @@ def _server(settings: Settings, supervisor: Supervisor, listener: Listener) -> S
         supervisor.draining = True
         listener.stop_accepting()
 
-    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop)
+    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop, supervisor.pool.drain)
     listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
     seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
@@ -193,6 +201,30 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
     finally:
         with trio.CancelScope(shield=True):
             await opened.__aexit__(None, None, None)
+
+
+async def _agents(settings: Settings, engine: Engine, instance: Instance, log: Say) -> BroughtAgents | None:
+    """The guest agent, if it may be used, is built and links with this engine; None: the engine's exec it is."""
+    execution = settings.docker.execution
+    if not isinstance(engine, DockerEngine) or not may_be_served(execution):
+        return None
+    labels = {"moorage.instance": instance.id, "moorage.boot": instance.boot}
+    try:
+        binary = agent_binary(await engine.architecture())
+        if binary is None:
+            why = "it is not built for the engine's architecture (`make install` builds it with musl-tools)"
+        else:
+            agents = BroughtAgents(binary.content, binary.digest, instance.links)
+            why = await agents.probe(engine, labels)
+            if not why:
+                log(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
+                return agents
+    except EngineFault as fault:
+        why = fault.why
+    if execution.transport == "served":
+        raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
+    log(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
+    return None
 
 
 @asynccontextmanager

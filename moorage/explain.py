@@ -41,6 +41,9 @@ PHRASES: Mapping[str, str] = {
     "exec_attach_failed": "the engine did not start the exec ({fault}): {why}",
     "exec_inspected": "the engine gave the exec's status: {status}",
     "exec_inspect_failed": "the engine did not give the exec's status ({fault}): {why}",
+    "program_spawned": "the agent started the program as {pid}",
+    "spawn_failed": "the agent did not start the program ({fault}): {why}",
+    "program_exited": "the agent told of the program's end: status {status} {signal}",
     # container
     "container_wanted": "{owner} wanted a container of {image} ({policy}, {mode} mode)",
     "orphan_found": "the sweep found container {name}: {why}",
@@ -51,6 +54,8 @@ PHRASES: Mapping[str, str] = {
     "attach_failed": "the engine did not attach to it ({fault}): {why}",
     "container_started": "the engine started it",
     "start_failed": "the engine did not start it ({fault}): {why}",
+    "agent_greeted": "its agent said hello",
+    "link_lost": "the link to its agent was lost: {why}",
     "container_exited": "the container exited with status {status}",
     "wait_failed": "the engine stopped waiting for its end ({fault}): {why}",
     "container_killed": "the engine delivered the signal",
@@ -60,6 +65,13 @@ PHRASES: Mapping[str, str] = {
     "container_landed": "container {container} was running",
     "container_failed": "there was to be no container: {why}",
     "container_progressed": "it heard: {line}",
+    "container_claimed": "{owner} claimed it as {container}",
+    "container_renamed": "the engine renamed it",
+    "rename_failed": "the engine did not rename it ({fault}): {why}",
+    # spare
+    "spare_wanted": "the pool wanted one more, in container {container}",
+    "claim_wanted": "{owner} claimed it as {container}",
+    "stale_found": "it was found stale: {why}",
     # image
     "image_wanted": "{waiter} wanted image {reference} ({policy})",
     "waiter_left": "{waiter} waited no more",

@@ -40,6 +40,9 @@ docker:
     # connection: one container per SSH connection; session: one per session
     mode: connection
     imagePullPolicy: IfNotPresent
+  # Two containers are kept ready, so that a login takes milliseconds.
+  pool:
+    size: 2
 
 log:
   level: notice

@@ -46,7 +46,7 @@ DOCKER_IMAGE_LISTING_FAILED = _docker("IMAGE_LISTING_FAILED", "error", "could no
     "The engine failed to answer an image inspect, with something other than 'not found'. Single tries are at debug.",
     "the container engine could not say whether it has the image {reference}: {why}")
 DOCKER_IMAGE_PULL = _docker("IMAGE_PULL", "debug", "pulling the image",
-    "A pull begins. However many logins wait for the image, there is one pull.")
+    "A pull begins, or is tried again. However many logins wait for the image, there is one pull.")
 DOCKER_IMAGE_PULL_FAILED = _docker("IMAGE_PULL_FAILED", "error", "the image could not be pulled",
     "The registry or the engine refused (also in the middle of the stream), or containerStart ended before the pull. Single tries are at debug.",
     "the image {reference} could not be pulled: {why}")
@@ -79,6 +79,32 @@ MOORAGE_CONTAINER_LANDED = Code("MOORAGE_CONTAINER_LANDED", "info", "the contain
 MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the container ended under its connection",
     "The idle command ended, the container was removed from outside, or memory ran out. Its sessions are told and ended.",
     "the container ended (status {status}{oom})")
+MOORAGE_AGENT_READY = Code("MOORAGE_AGENT_READY", "info", "the guest agent can be brought into containers",
+    "A container of its own has proved it at the start; `link` is how it is spoken to: a socket, or the attached stdio.",
+    outside=True)
+MOORAGE_AGENT_UNAVAILABLE = Code("MOORAGE_AGENT_UNAVAILABLE", "notice", "programs are started by the engine's exec",
+    "The guest agent cannot be brought into containers here; the details say why. Without it terminal modes, and signals to an exec, are not served.",
+    outside=True)
+MOORAGE_AGENT_AWAITED = Code("MOORAGE_AGENT_AWAITED", "debug", "waiting for the guest agent",
+    "The container runs; its first program is Moorage's agent, which is about to say hello.")
+MOORAGE_AGENT_FAILED = Code("MOORAGE_AGENT_FAILED", "error", "the guest agent did not answer",
+    "The container runs and its agent has said nothing, or has ended. docker.execution.transport exec does without one.",
+    "the guest agent in the container did not answer: {why}")
+MOORAGE_LINK_LOST = Code("MOORAGE_LINK_LOST", "warning", "the link to the guest agent is lost",
+    "The agent was killed, the container is ending, or the engine restarted. The container is removed.")
+MOORAGE_SPARE_READY = Code("MOORAGE_SPARE_READY", "debug", "a spare container is ready",
+    "The warm pool (docker.pool) has one more container that runs and waits for a login.")
+MOORAGE_SPARE_CLAIMED = Code("MOORAGE_SPARE_CLAIMED", "debug", "a login has claimed a spare container",
+    "It is renamed to the login's name and belongs to it from now on.")
+MOORAGE_SPARE_FAILED = Code("MOORAGE_SPARE_FAILED", "warning", "a spare container could not be made",
+    "The container's own lines say why. The pool tries again, after pauses from 1 s up to a minute; logins make their own.")
+MOORAGE_SPARE_LOST = Code("MOORAGE_SPARE_LOST", "notice", "a spare container ended before it was claimed",
+    "Somebody removed it, or the engine restarted. It is replaced. A login that had just claimed it is told so.",
+    "the container that was ready has just ended; log in again")
+MOORAGE_SPARE_RETIRED = Code("MOORAGE_SPARE_RETIRED", "debug", "a spare container is replaced or no longer wanted",
+    "It is older than docker.pool.ttl, its image has changed, or the server is ending.")
+MOORAGE_RENAME_FAILED = Code("MOORAGE_RENAME_FAILED", "notice", "a claimed container keeps its old name",
+    "The engine could not rename it. The login has it all the same; `moorage status` shows which it is.")
 MOORAGE_CONTAINER_UNWATCHED = Code("MOORAGE_CONTAINER_UNWATCHED", "notice", "the engine stopped telling us about a running container",
     "The wait call broke (an engine restart, say). The container goes on; we ask again.")
 DOCKER_CONTAINER_STOP = _docker("CONTAINER_STOP", "debug", "stopping the container",
@@ -118,6 +144,11 @@ DOCKER_EXEC_RESIZE = _docker("EXEC_RESIZE", "debug", "resizing the terminal",
     "A new window size is on its way to the program.")
 DOCKER_EXEC_RESIZE_FAILED = _docker("EXEC_RESIZE_FAILED", "notice", "the terminal could not be resized",
     "The engine refused, or the window timeout has passed; the program keeps the old size. Single tries are at debug.")
+MOORAGE_SPAWN = Code("MOORAGE_SPAWN", "debug", "starting the program through the guest agent",
+    "The agent in the container is asked to start the program; no call to the engine is needed.")
+MOORAGE_SPAWN_FAILED = Code("MOORAGE_SPAWN_FAILED", "notice", "the guest agent could not start the program",
+    "It is not in the image, may not be run, or the container has no room for it. The agent's own words say which.",
+    "the program could not be started: {why}")
 DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT = _docker("EXEC_SIGNAL_FAILED_NO_AGENT", "notice", "the signal was not delivered: no guest agent",
     "Connection mode: the engine's exec API has no signals, and there is no guest agent in the container.",
     "the signal {signal} was not delivered: signals need execution mode session, or a guest agent")
@@ -126,13 +157,16 @@ DOCKER_EXIT_CODE = _docker("EXIT_CODE", "debug", "the program has ended",
 DOCKER_EXIT_CODE_FAILED = _docker("EXIT_CODE_FAILED", "error", "the exit status could not be read",
     "The engine cannot say how the program ended. The user is told, and the status sent is 255. Single tries are at debug.",
     "the program has ended, but its exit status is lost: {why}")
+MOORAGE_OUT_OF_MEMORY = Code("MOORAGE_OUT_OF_MEMORY", "notice", "a program was killed because memory ran out",
+    "The engine says that its container has met its memory limit (host.Memory), and the program was ended by KILL.",
+    "the program was killed: its container has run out of memory")
 DOCKER_EXIT_CODE_STILL_RUNNING = _docker("EXIT_CODE_STILL_RUNNING", "debug", "the engine says that the program still runs",
     "Its output has ended; the engine is asked again shortly.")
 DOCKER_STREAM_INPUT_FAILED = _docker("STREAM_INPUT_FAILED", "debug", "the channel closed while its program was running",
     "Input to the program ended because the client closed the channel or was lost.")
 DOCKER_STREAM_OUTPUT_FAILED = _docker("STREAM_OUTPUT_FAILED", "error", "the program's stream broke",
-    "The connection to the engine that carries the program's output ended in an error.",
-    "the connection to the container broke: {why}")
+    "The connection to the engine that carries the program's output ended in an error. The status sent is 255.",
+    "the connection to the container broke, and output may be missing: {why}")
 DOCKER_CLOSE_OUTPUT_FAILED = _docker("CLOSE_OUTPUT_FAILED", "debug", "the client did not close the channel in time",
     "The exit status was sent and the client does not answer; the channel is dropped.")
 DOCKER_PROGRAM_ALREADY_RUNNING = _docker("PROGRAM_ALREADY_RUNNING", "debug", "refused: a program was already asked for on this channel",
@@ -286,4 +320,18 @@ RETIRED: dict[str, str] = {
     "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
     "DOCKER_RUN_REMOVED": "never emitted by its own project either",
     "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
+}
+
+# Codes of ContainerSSH that will be said here when what they speak of is here.
+LATER: dict[str, str] = {
+    "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
+    "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
+    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
+    "DOCKERRUN_DEPRECATED": "the `dockerrun` tree is not read yet",
+    "DOCKERRUN_EXEC_DISABLED": "the `dockerrun` tree is not read yet",
+    "DOCKER_FILE_WRITE": "there are no files from metadata yet",
+    "DOCKER_FILE_WRITE_FAILED": "there are no files from metadata yet",
+    "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
+    "DOCKER_AGENT_FAILED": "there is no guest agent yet",
+    "DOCKER_AGENT_LOG": "there is no guest agent yet",
 }

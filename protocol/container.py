@@ -1,9 +1,14 @@
 """What is said to the container machine, and what it asks for."""
 
 from enum import Enum
+from typing import Literal
 
 from protocol.base import Effect, Event, Fault
 from protocol.settings import ExecutionMode, ImagePullPolicy
+
+# How the guest agent in it is spoken to: not at all (programs are the engine's execs, or the container's own), over the
+# container's attached stdio, or over a Unix socket of its own.
+Link = Literal["none", "attach", "socket"]
 
 
 class ContainerState(Enum):
@@ -15,8 +20,10 @@ class ContainerState(Enum):
     ATTACHING_AGAIN = "attaching_again"
     STARTING = "starting"
     STARTING_AGAIN = "starting_again"
+    LINKING = "linking"
     RUNNING = "running"
     UNWATCHED = "unwatched"
+    UNLINKED = "unlinked"
     STOPPING = "stopping"
     REMOVING = "removing"
     REMOVING_AGAIN = "removing_again"
@@ -34,6 +41,7 @@ class ContainerWanted(Event, frozen=True, kw_only=True, tag="container_wanted"):
     policy: ImagePullPolicy
     mode: ExecutionMode
     seconds: dict[str, float]
+    link: Link = "none"
 
 
 class OrphanFound(Event, frozen=True, kw_only=True, tag="orphan_found"):
@@ -70,6 +78,29 @@ class ContainerStarted(Event, frozen=True, kw_only=True, tag="container_started"
 class StartFailed(Fault, frozen=True, kw_only=True, tag="start_failed"): ...
 
 
+class AgentGreeted(Event, frozen=True, kw_only=True, tag="agent_greeted"):
+    """The guest agent has said hello: programs can be started."""
+
+
+class LinkLost(Event, frozen=True, kw_only=True, tag="link_lost"):
+    """The link to the guest agent is gone. What it ran is going too, and so, as a rule, is the container."""
+
+    why: str
+
+
+class ContainerClaimed(Event, frozen=True, kw_only=True, tag="container_claimed"):
+    """It was a spare and is `owner`'s now, under the name `container`."""
+
+    owner: str
+    container: str
+
+
+class ContainerRenamed(Event, frozen=True, kw_only=True, tag="container_renamed"): ...
+
+
+class RenameFailed(Fault, frozen=True, kw_only=True, tag="rename_failed"): ...
+
+
 class ContainerExited(Event, frozen=True, kw_only=True, tag="container_exited"):
     """It runs no more. Also told on to its owner."""
 
@@ -96,10 +127,14 @@ class RemoveFailed(Fault, frozen=True, kw_only=True, tag="remove_failed"): ...
 
 
 class ContainerLanded(Event, frozen=True, kw_only=True, tag="container_landed"):
-    """To the owner (and by a connection to its sessions): it runs. `id` is the engine's."""
+    """To the owner (and by a connection to its sessions): it runs. `id` is the engine's.
+
+    `served`: a guest agent starts programs in it; the container actor has its link.
+    """
 
     container: str
     id: str
+    served: bool = False
 
 
 class ContainerFailed(Event, frozen=True, kw_only=True, tag="container_failed"):
@@ -141,6 +176,10 @@ class StartContainer(Effect, frozen=True, kw_only=True, tag="start_container"):
     id: str
 
 
+class AwaitAgent(Effect, frozen=True, kw_only=True, tag="await_agent"):
+    """`AgentGreeted` when it has said hello, or has already; `LinkLost` whenever the link is gone."""
+
+
 class AwaitExit(Effect, frozen=True, kw_only=True, tag="await_exit"):
     """Beside the other orders: `ContainerExited` whenever it ends."""
 
@@ -150,6 +189,11 @@ class AwaitExit(Effect, frozen=True, kw_only=True, tag="await_exit"):
 class KillContainer(Effect, frozen=True, kw_only=True, tag="kill_container"):
     id: str
     signal: str
+
+
+class RenameContainer(Effect, frozen=True, kw_only=True, tag="rename_container"):
+    id: str
+    name: str
 
 
 class RemoveContainer(Effect, frozen=True, kw_only=True, tag="remove_container"):
@@ -162,5 +206,6 @@ OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {
     StartContainer: (ContainerStarted, StartFailed),
     AwaitExit: (ContainerExited, WaitFailed),
     KillContainer: (ContainerKilled, KillFailed),
+    RenameContainer: (ContainerRenamed, RenameFailed),
     RemoveContainer: (ContainerRemoved, RemoveFailed),
 }

@@ -21,6 +21,7 @@ class SessionState(Enum):
     CREATING = "creating"
     CREATING_AGAIN = "creating_again"
     ATTACHING = "attaching"
+    SPAWNING = "spawning"
     RUNNING = "running"
     DRAINING = "draining"
     AWAITING_EXIT = "awaiting_exit"
@@ -141,6 +142,26 @@ class ExecInspected(Event, frozen=True, kw_only=True, tag="exec_inspected"):
 class ExecInspectFailed(Fault, frozen=True, kw_only=True, tag="exec_inspect_failed"): ...
 
 
+class ProgramSpawned(Event, frozen=True, kw_only=True, tag="program_spawned"):
+    """The guest agent has started it. `pid` is the one inside the container."""
+
+    pid: int
+
+
+class SpawnFailed(Fault, frozen=True, kw_only=True, tag="spawn_failed"):
+    """The guest agent could not start it. `status` is what a shell would answer: 127 not found, 126 not to be run."""
+
+    status: int = 125
+
+
+class ProgramExited(Event, frozen=True, kw_only=True, tag="program_exited"):
+    """The guest agent's word on how it ended: `status`, or the `signal` (without SIG) that ended it."""
+
+    status: int = 0
+    signal: str = ""
+    core: bool = False
+
+
 class CreateExec(Effect, frozen=True, kw_only=True, tag="create_exec"):
     """argv, env and the command itself come from the session's vault."""
 
@@ -162,6 +183,28 @@ class InspectExec(Effect, frozen=True, kw_only=True, tag="inspect_exec"):
     exec: str
 
 
+class SpawnProgram(Effect, frozen=True, kw_only=True, tag="spawn_program"):
+    """Ask the agent in the container of the actor `container`. argv, env and the rest come from the session's vault.
+
+    It has no outcome of its own: `ProgramSpawned` or `SpawnFailed` comes over the link, and later `ProgramExited`.
+    """
+
+    container: str
+    program: Program
+    tty: bool
+    size: Size | None
+
+
+class SignalProgram(Effect, frozen=True, kw_only=True, tag="signal_program"):
+    """Through the agent: to its process group, or, at a terminal, to the one in the foreground."""
+
+    signal: str
+
+
+class ResizeProgram(Effect, frozen=True, kw_only=True, tag="resize_program"):
+    size: Size
+
+
 class TellUser(Effect, frozen=True, kw_only=True, tag="tell_user"):
     """One sentence on the channel's stderr. `code` is its message code."""
 
@@ -175,6 +218,7 @@ class SendExit(Effect, frozen=True, kw_only=True, tag="send_exit"):
     status: int
     signal: str = ""
     message: str = ""
+    core: bool = False
 
 
 class DropChannel(Effect, frozen=True, kw_only=True, tag="drop_channel"):

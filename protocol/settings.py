@@ -17,6 +17,7 @@ from protocol.settings_types import ContainerTree, HostTree, NetworkTree, Platfo
 from protocol.settings_types import Count as Count
 from protocol.settings_types import Duration as Duration
 from protocol.settings_types import Secret as Secret
+from protocol.settings_types import SpareCount as SpareCount
 from protocol.settings_types import Timeout as Timeout
 
 ExecutionMode = Literal["connection", "session"]
@@ -70,6 +71,7 @@ class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     mode: ExecutionMode = "connection"
     idle_command: tuple[str, ...] = IDLE_COMMAND
     shell_command: tuple[str, ...] = SHELL_COMMAND
+    transport: Literal["auto", "served", "exec"] = "auto"
     agent_path: str = "/usr/bin/containerssh-agent"
     disable_agent: bool = False
     subsystems: dict[str, str] = field(default_factory=lambda: {"sftp": "/usr/lib/openssh/sftp-server"})
@@ -88,10 +90,19 @@ class Timeouts(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     http: Timeout = 15.0
 
 
+class Pool(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Ours: containers made ahead of their logins. `size` 0: none; `auto`: as many as were logged into lately."""
+
+    size: Literal["auto"] | SpareCount = 0
+    max: Count = 8
+    ttl: Duration = 600.0
+
+
 class Docker(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     connection: DockerConnection = DockerConnection()
     execution: Execution = Execution()
     timeouts: Timeouts = Timeouts()
+    pool: Pool = Pool()
 
 
 class Ssh(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -38,6 +38,9 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
     yield from _ssh(settings.ssh)
     yield from _connection(settings.docker.connection)
     yield from _execution(settings.docker.execution)
+    if settings.docker.pool.size and settings.docker.execution.containername:
+        found = "a pool, and docker.execution.containername, which only one container at a time can have"
+        yield Problem("docker.pool.size", found, "0", "leave containername empty")
     yield from _auth(settings.auth)
     if settings.log.destination == "file" and not settings.log.file:
         yield Problem("log.file", "empty", "the name of a file")

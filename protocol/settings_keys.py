@@ -72,6 +72,11 @@ KEYS: dict[str, Key] = {
         "What runs when no command is given. Empty in mode session: the image's own CMD.",
         "an empty list in mode connection",
     ),
+    "docker.execution.transport": Key(
+        "How programs are started: `served`: by Moorage's own agent in the container; `exec`: by the engine's exec; "
+        "`auto`: served where that works (see `transport.md`).",
+        "`served` where the agent cannot be brought into containers (at the start)",
+    ),
     "docker.execution.agentPath": Key("Where ContainerSSH's guest agent is in the image. Not needed."),
     "docker.execution.disableAgent": Key("Never use a guest agent."),
     "docker.execution.subsystems": Key("Name of a subsystem to the path of its program in the image.", "an empty path"),
@@ -87,6 +92,14 @@ KEYS: dict[str, Key] = {
     "docker.timeouts.signal": Key("Delivering one signal."),
     "docker.timeouts.window": Key("Telling one new window size."),
     "docker.timeouts.http": Key("One control call to the engine; never a pull, a wait or a stream."),
+    "docker.pool": Key("Ours: containers that are made ahead of their logins."),
+    "docker.pool.size": Key(
+        "How many are kept ready: a number, or `auto`: as many as were logged into in the last minute. In mode session "
+        "only programs that the agent serves use them.",
+        "with `execution.containername`, which only one container can have",
+    ),
+    "docker.pool.max": Key("For `auto`: the most that are kept ready."),
+    "docker.pool.ttl": Key("A spare that is older is replaced; so is one whose image has changed."),
     "auth": Key("Who may come in."),
     "auth.users": Key("User name to ways in.", "no user at all: nobody could log in; a user with neither key nor hash"),
     "auth.users.NAME.authorizedKeys": Key(

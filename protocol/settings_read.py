@@ -138,6 +138,8 @@ class _Reader:
                 return self._duration(raw, path, extra)
             case inspect.LiteralType():
                 return self._choice(kind, raw, path)
+            case inspect.UnionType():
+                return self._either(kind, raw, path)
             case inspect.VarTupleType() | inspect.ListType():
                 return self._list(kind, raw, path)
             case inspect.DictType():
@@ -175,6 +177,8 @@ class _Reader:
             return self.refuse(path, shown(raw), allowed, "" if meant is None else f"write {meant}")
         if kind.ge is not None and value < kind.ge:
             return self.refuse(path, shown(raw), f"{allowed}, at least {kind.ge}")
+        if kind.le is not None and value > kind.le:
+            return self.refuse(path, shown(raw), f"{allowed}, at most {kind.le}")
         return value if abs(value) <= INT_MAX else self.refuse(path, shown(raw), f"{allowed} of 64 bits")
 
     def _duration(self, raw: object, path: str, extra: dict[str, Any]) -> Any:
@@ -215,6 +219,16 @@ class _Reader:
         near = nearest(value, cast(tuple[str, ...], kind.values)) if isinstance(value, str) else ""
         allowed = ", ".join(str(value) for value in kind.values if value != "")
         return self.refuse(path, found, allowed, f"did you mean {near}?" if near else "")
+
+    def _either(self, kind: inspect.UnionType, raw: object, path: str) -> Any:
+        """A word, or a number."""
+        words = [value for one in kind.types if isinstance(one, inspect.LiteralType) for value in one.values]
+        if isinstance(raw, str) and str(raw) in words:
+            return str(raw)
+        number = next(one for one in kind.types if isinstance(one, inspect.IntType))
+        if type(resolved(raw)) in (int, float):
+            return self._integer(number, raw, path, "")
+        return self.refuse(path, shown(raw), f"{', '.join(map(str, words))} or a whole number")
 
     def _list(self, kind: inspect.VarTupleType | inspect.ListType, raw: object, path: str) -> Any:
         if not isinstance(raw, list | tuple):

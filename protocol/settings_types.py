@@ -12,6 +12,7 @@ Duration = Annotated[float, Meta(extra={"unit": "duration"})]
 Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
 Secret = Annotated[str, Meta(extra={"secret": True})]
 Count = Annotated[int, Meta(ge=1)]
+SpareCount = Annotated[int, Meta(ge=0, le=1000)]
 # Docker Engine API objects; `settings_engine.py` knows their fields.
 ContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container", "image": GUEST_IMAGE})]
 HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]

@@ -28,6 +28,8 @@ from tests.registry import Registry
 
 RUN = token_hex(4)
 TEST_LABEL = "moorage.test"
+# The password is such that standard base64 of it has a `+` and a `/`, which the engine does not take.
+REGISTRY_LOGIN = ("skipper", "a>>?b~~?")
 APPLETS = ("sh", "cat", "echo", "sleep", "head", "seq", "stty", "env", "true", "kill", "sha256sum", "id", "pwd", "tr")
 
 
@@ -151,7 +153,6 @@ def registry_with_login(
 ) -> Iterator[Registry]:
     """A registry on loopback that wants its `login` (user, password)."""
     folder = tmp_path_factory.mktemp("registry-with-login")
-    # The password is such that standard base64 of it has a `+` and a `/`, which the engine does not take.
-    with Registry(_registry_program, folder, busybox_tar(), login=("skipper", "a>>?b~~?")) as started:
+    with Registry(_registry_program, folder, busybox_tar(), login=REGISTRY_LOGIN) as started:
         yield started
         started.forget_images(lambda reference: ask_engine(dockerd, "DELETE", f"/images/{reference}?force=1"))

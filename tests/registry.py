@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from types import TracebackType
 from typing import Any
 
@@ -89,7 +89,7 @@ class Registry:
         return dict(zip(("username", "password"), self.login, strict=True)) if self.login else {}
 
     def push(self, name: str = "", tag: str = "1", extra_bytes: int = 100) -> str:
-        """Bring a runnable image of two layers into the registry; the second, of `extra_bytes`, is its own alone.
+        """Bring a runnable image of two layers into the registry; the second, `extra_bytes` of noise, is its own alone.
 
         Returns its reference. CMD is `/bin/sh`, ENV `FROM_IMAGE=yes`.
         """
@@ -98,7 +98,7 @@ class Registry:
         with tarfile.open(fileobj=extra, mode="w") as tar:
             entry = tarfile.TarInfo("extra")
             entry.size = extra_bytes
-            tar.addfile(entry, io.BytesIO((token_hex(16) * (extra_bytes // 32 + 1)).encode()[:extra_bytes]))
+            tar.addfile(entry, io.BytesIO(token_bytes(extra_bytes)))
         layers = [self._root, gzip.compress(extra.getvalue(), 1, mtime=0)]
         config = {
             "architecture": "amd64" if _is_amd64() else "arm64",
@@ -124,9 +124,9 @@ class Registry:
         self._last_layer = described[-1]["digest"]
         return reference
 
-    def push_broken(self) -> str:
+    def push_broken(self, name: str = "") -> str:
         """An image whose last layer is missing from the storage: its pull fails in the middle."""
-        reference = self.push()
+        reference = self.push(name)
         digest = str(self._last_layer).removeprefix("sha256:")
         shutil.rmtree(self._folder / "storage/docker/registry/v2/blobs/sha256" / digest[:2] / digest)
         return reference

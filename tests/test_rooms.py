@@ -30,14 +30,15 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "aiodocker": ("actors/engine/",),
     "aiohttp": ("actors/engine/",),
     "trio_asyncio": ("actors/bridge.py",),
-    "asyncio": ("actors/ssh/", "actors/engine/", "actors/bridge.py"),
+    "asyncio": ("actors/ssh/", "actors/engine/", "actors/agent/", "actors/bridge.py"),
     "passlib": ("actors/passwords.py",),
     "click": ("moorage/cli.py", "moorage/commands/"),
     "ruamel": ("moorage/config.py", "moorage/migrate.py"),
     "cryptography": ("moorage/first_run.py",),
 }
 # Folders of one room that must not know each other.
-STRANGERS = (("actors/ssh/", "actors.engine"), ("actors/engine/", "actors.ssh"))
+PARTS = ("ssh", "engine", "agent")
+STRANGERS = tuple((f"actors/{one}/", f"actors.{other}") for one in PARTS for other in PARTS if one != other)
 
 
 class Import(NamedTuple):
@@ -122,7 +123,7 @@ def test_each_owner_owns_something() -> None:
     assert not idle, f"nobody imports {', '.join(idle)}: take it out of OWNERS and pyproject.toml"
 
 
-def test_ssh_and_engine_are_strangers() -> None:
+def test_ssh_engine_and_agent_are_strangers() -> None:
     for folder, stranger in STRANGERS:
         report([found for found in ALL if found.where.startswith(folder) and found.module.startswith(stranger)])
 

@@ -14,6 +14,7 @@ HOME = Path(__file__).parent.parent
 ROOMS = ("protocol", "fsm", "actors", "moorage")
 LINES_MAX, FUNCTION_LINES_MAX, COLUMNS_MAX = 400, 70, 120
 TABLE_COLUMNS_MAX = 180  # between `# fmt: off` and `# fmt: on`: a row of a table is one line
+C = sorted([*(HOME / "agent").glob("*.[ch]"), *(HOME / "tests").rglob("*.c")])
 SOURCES = sorted(path for room in ROOMS for path in (HOME / room).rglob("*.py"))
 PYTHON = [*SOURCES, *sorted((HOME / "tests").rglob("*.py")), *sorted((HOME / "benchmarks").rglob("*.py"))]
 # Spelled so that this file does not hold them.
@@ -45,6 +46,14 @@ def test_lengths(path: Path) -> None:
         elif len(line) > columns_max:
             wrong.append(f"line {number}: {len(line)} columns")
     assert not wrong
+
+
+@pytest.mark.parametrize("path", C, ids=name_of)
+def test_lengths_of_the_agent(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= LINES_MAX
+    assert not [f"line {number}" for number, line in enumerate(lines, 1) if len(line) > COLUMNS_MAX]
+    assert not MARKERS.search(path.read_text())
 
 
 @each_file

@@ -71,6 +71,25 @@ def test_every_source_file_is_in_the_wheel(wheel: Path) -> None:
         assert path.relative_to(HOME).as_posix() in names
 
 
+def test_the_agents_that_were_built_are_in_the_wheel(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    names = {name for name in archive.namelist() if name.startswith("moorage/bin/")}
+    built = {path.relative_to(HOME).as_posix(): path for path in (HOME / "moorage" / "bin").glob("agent-*")}
+    assert names == set(built)
+    assert all(archive.read(name) == path.read_bytes() for name, path in built.items())
+
+
+def test_a_released_wheel_has_both_agents(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling.build")
+    if all((HOME / "moorage" / "bin" / f"agent-{name}").is_file() for name in ("x86_64", "aarch64")):
+        pytest.skip("both are here: nothing can be missing")
+    code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    env = os.environ | {"MOORAGE_RELEASE": "1"}
+    command = [PYTHON, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=HOME, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "run `make -C agent release` first" in done.stderr
+
+
 def test_the_command_works_from_an_empty_directory(installed: Installed) -> None:
     from moorage.version import VERSION
 

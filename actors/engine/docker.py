@@ -33,7 +33,7 @@ from actors.engine.orders import (
 from actors.engine.pull import PullProgress, raise_stream_error
 from actors.engine.stream import EngineStream, take_over
 from actors.engine.tls import tls_context
-from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, Sink, Stream
+from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from protocol.base import Size
 from protocol.settings import DockerConnection, RegistryAuth
 
@@ -101,6 +101,11 @@ class DockerEngine:
         with as_faults():
             return await fn(*args)
 
+    async def architecture(self) -> str:
+        """Of the host that the engine runs on, in the engine's words (amd64, arm64)."""
+        found = await self._call(self._control.version)
+        return str(found.get("Arch", ""))
+
     # Images.
 
     async def inspect_image(self, reference: str) -> str:
@@ -113,6 +118,12 @@ class DockerEngine:
         found = await self._call(self._control.images.inspect, checked_reference(reference))
         with as_faults():
             return dict((found.get("Config") or {}).get("Labels") or {})
+
+    async def image_command(self, reference: str) -> ImageCommand:
+        found = await self._call(self._control.images.inspect, checked_reference(reference))
+        with as_faults():
+            config = found.get("Config") or {}
+            return ImageCommand(entrypoint=config.get("Entrypoint") or (), command=config.get("Cmd") or ())
 
     async def image_exists(self, reference: str) -> bool:
         try:
@@ -140,13 +151,26 @@ class DockerEngine:
     async def _pull(
         self, params: Params, headers: Mapping[str, str], fold: PullProgress, progress: Callable[[str], None]
     ) -> None:
-        clock = asyncio.get_running_loop().time
-        async with await send(self._streams, "images/create", params, headers=headers) as response:
-            async for line in response.content:
-                item = json.loads(line)
-                raise_stream_error(item)
-                if text := fold.take(item, clock()):
-                    progress(text)
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle | None = None
+
+        def show(item: Any = None) -> None:
+            nonlocal timer
+            if text := fold.take(item, loop.time()):
+                progress(text)
+            if timer is not None:
+                timer.cancel()
+            timer = None if fold.due is None else loop.call_at(fold.due, show)
+
+        try:
+            async with await send(self._streams, "images/create", params, headers=headers) as response:
+                async for line in response.content:
+                    item = json.loads(line)
+                    raise_stream_error(item)
+                    show(item)
+        finally:
+            if timer is not None:
+                timer.cancel()
         progress(fold.last())
 
     async def import_image(self, tar: Path, reference: str, changes: Sequence[str] = ()) -> str:
@@ -237,6 +261,18 @@ class DockerEngine:
 
     async def _resize(self, container: str, size: Size) -> None:
         await self._control.containers.container(container).resize(h=size.rows, w=size.columns)
+
+    async def rename_container(self, container: str, name: str) -> None:
+        await self._call(self._rename, checked_name(container), checked_name(name))
+
+    async def _rename(self, container: str, name: str) -> None:
+        await self._control.containers.container(container).rename(name)
+
+    async def container_image(self, container: str) -> str:
+        found = await self._call(self._show, checked_name(container))
+        if found is None:
+            raise EngineFault("not_found", f"there is no container {container}")
+        return str(found["Image"])
 
     async def remove_container(self, name: str, token: str) -> None:
         await self._call(self._remove, checked_name(name), token)

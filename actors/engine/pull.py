@@ -45,7 +45,8 @@ def raise_stream_error(item: Any) -> None:
 class PullProgress:
     """Folds the lines of a pull into one readable line over all layers, at most one each half second.
 
-    Times are seconds of any clock that does not go back.
+    Times are seconds of any clock that does not go back. `due` is when what is held back may be shown (None: nothing
+    is), so that of a download which stalls the newest state is seen, not the one of half a second before.
     """
 
     def __init__(self, reference: str) -> None:
@@ -55,13 +56,17 @@ class PullProgress:
         self._news = False
 
     def take(self, item: Any, now: float) -> str:
-        """The line to show now, or empty. `item` is one decoded line of the stream."""
+        """The line to show now, or empty. `item` is one decoded line of the stream, or None for what is due."""
         if isinstance(item, dict) and isinstance(item.get("id"), str):
             self._take_layer(item["id"], str(item.get("status", "")), item.get("progressDetail"))
         if not self._news or (self._said_at is not None and now - self._said_at < SECONDS_BETWEEN_LINES):
             return ""
         self._said_at, self._news = now, False
         return self._line()
+
+    @property
+    def due(self) -> float | None:
+        return self._said_at + SECONDS_BETWEEN_LINES if self._news and self._said_at is not None else None
 
     def _take_layer(self, name: str, status: str, detail: Any) -> None:
         if status in _DOWNLOADING | _DOWNLOADED | _EXTRACTING | _DONE:

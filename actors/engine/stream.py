@@ -84,7 +84,8 @@ class EngineStream(asyncio.Protocol):
         self._end("")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end("" if exc is None else one_line(str(exc) or type(exc).__name__))
+        why = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__  # a user reads it: no "[Errno 104]"
+        self._end("" if exc is None else one_line(why))
 
     def pause_writing(self) -> None:
         if self._sink is not None:

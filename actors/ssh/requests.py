@@ -37,16 +37,16 @@ def env_refusal(taken: Mapping[str, str], name: bytes, value: bytes) -> str:
 def command_refusal(command: bytes) -> str:
     """An empty or blank command is one that does nothing; the container's shell knows what to do with it."""
     if b"\0" in command:
-        return "The command contains a NUL byte, which no program can be given."
+        return "the command contains a NUL byte, which no program can be given"
     if len(command) > COMMAND_BYTES_MAX:
-        return f"The command has {len(command)} bytes; the most is {COMMAND_BYTES_MAX}."
+        return f"the command has {len(command)} bytes; the most is {COMMAND_BYTES_MAX}"
     return ""
 
 
 def subsystem_refusal(known: Container[str], name: bytes) -> str:
     if name.isascii() and name.decode() in known:
         return ""
-    return f'There is no subsystem "{escaped(name, 64)}" here.'
+    return f'there is no subsystem "{escaped(name, 64)}" here'
 
 
 def term_refusal(term: bytes) -> str:

@@ -150,7 +150,8 @@ class Session(Caller):
     def _pty(self, packet: SSHPacket) -> bool:
         term = packet.get_string()
         size = requests.size(packet.get_uint32(), packet.get_uint32())
-        (packet.get_uint32(), packet.get_uint32(), packet.get_string())  # pixels and modes: see the issue of the agent
+        packet.get_uint32(), packet.get_uint32()  # pixels
+        modes = packet.get_string()
         packet.check_end()
         if self._has_pty or self._has_program:
             return self._odd(b"pty-req", "too late: there is a terminal or a program already")
@@ -162,7 +163,7 @@ class Session(Caller):
             self.port.offer(PtyWanted(term=term.decode(), size=size, why=why, refused_by="security"))
             return False
         self._has_pty = True
-        self.port.vault.term = term.decode()
+        self.port.vault.term, self.port.vault.modes = term.decode(), modes
         self.port.post(PtyWanted(term=term.decode(), size=size))
         return True
 

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
-from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, Sink, Stream
+from actors.ports import ContainerOrder, EngineFault, ExecOrder, Exit, FoundContainer, ImageCommand, Sink, Stream
 from moorage.testing.failpoints import Action, Failpoints
 from moorage.testing.fake_container import FakeContainer, FakeExec, FakeRun
 from moorage.testing.programs import SIGNALS, knows
@@ -215,6 +216,14 @@ class FakeEngine:
             raise EngineFault("not_found", f"No such image: {reference}")
         return f"sha256:{Random(reference).getrandbits(256):064x}"
 
+    async def image_command(self, reference: str) -> ImageCommand:
+        return await self._control("image_command", lambda: self._image_command(reference))
+
+    def _image_command(self, reference: str) -> ImageCommand:
+        self._inspect_image(reference)
+        image = self.images[reference]
+        return ImageCommand(entrypoint=image.entrypoint, command=image.command)
+
     async def pull_image(
         self, reference: str, platform: Mapping[str, Any], auth: Mapping[str, str], progress: Callable[[str], None]
     ) -> None:
@@ -300,12 +309,24 @@ class FakeEngine:
     async def resize_container(self, container: str, size: Size) -> None:
         await self._control("resize_container", lambda: self._running(container).run.resize(size))
 
+    async def rename_container(self, container: str, name: str) -> None:
+        await self._control("rename_container", lambda: self._rename(container, name))
+
+    def _rename(self, container: str, name: str) -> None:
+        one = self._find(container)
+        if name in self.alive:
+            raise EngineFault("conflict", f"the container name {name!r} is in use")
+        one.order = replace(one.order, name=name)
+
+    async def container_image(self, container: str) -> str:
+        return await self._control("container_image", lambda: self._inspect_image(self._find(container).order.image))
+
     async def remove_container(self, name: str, token: str) -> None:
         await self._control("remove_container", lambda: self._remove(name, token))
 
     def _remove(self, name: str, token: str) -> None:
         for one in tuple(self._containers.values()):
-            if one.order.name == name and one.labels.get(TOKEN_LABEL) == token:
+            if name in (one.id, one.order.name) and one.labels.get(TOKEN_LABEL) == token:
                 self._kill_all(one)
                 del self._containers[one.id]
                 for run in one.runs():

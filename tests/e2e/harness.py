@@ -21,7 +21,19 @@ from moorage.replay import replay_command
 from moorage.testing import FakeEngine, FakeImage
 from protocol.codes import Code
 from protocol.ledger import Scenario, read
-from protocol.settings import Auth, Docker, Execution, Record, Settings, Shutdown, Ssh, Timeouts, User
+from protocol.settings import (
+    Auth,
+    Docker,
+    DockerConnection,
+    Execution,
+    Pool,
+    Record,
+    Settings,
+    Shutdown,
+    Ssh,
+    Timeouts,
+    User,
+)
 from tests.e2e import outside
 from tests.e2e.terminal import Terminal, open_terminal
 
@@ -55,8 +67,10 @@ class Keys:
 class Harness:
     """A running server. `said` are the codes it has said, in order, each with its details."""
 
-    def __init__(self, server: Server, settings: Settings, said: "Said", fake: FakeEngine | None, folder: Path) -> None:
-        self.server, self.settings, self.said, self.fake = server, settings, said, fake
+    def __init__(
+        self, server: Server, settings: Settings, said: "Said", fake: FakeEngine | None, folder: Path, engine: str = ""
+    ) -> None:
+        self.server, self.settings, self.said, self.fake, self.engine = server, settings, said, fake, engine
         self.folder = folder
         self.port = server.port
 
@@ -122,7 +136,7 @@ class Harness:
         """Names of our containers on the engine, running or not."""
         if self.fake is not None:
             return {name for name in self.fake.alive if self._is_ours(name)}
-        return outside.names({"moorage.instance": self.instance})
+        return outside.names({"moorage.instance": self.instance}, self.engine)
 
     def _is_ours(self, name: str) -> bool:
         assert self.fake is not None
@@ -153,6 +167,10 @@ class Client:
     def kill(self) -> None:
         """Gone without a word: the socket is reset."""
         self.conn.abort()
+
+    async def closed(self) -> None:
+        """Wait for the connection's end."""
+        await aio(self.conn.wait_closed)
 
     async def run(self, command: str | None = None, **options: Any) -> Done:
         done = await aio(partial(self.conn.run, command, encoding=None, **options))
@@ -217,23 +235,38 @@ class Builder:
 
     def __init__(self, folder: Path, image: str) -> None:
         self.folder, self.image = folder, image
+        self.connection = DockerConnection()  # the engine's address, if it is not the usual one
+        self.engine = ""  # and where `outside` finds it
+        self.password_hash = ""
         self.scenarios: list[tuple[Path, Scenario]] = []  # of the harnesses that are closed
+        self.called: dict[str, str] = {}  # names of this run alone, and what a scenario says instead
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and whole sections."""
+        """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and sections. Programs are execs."""
         sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun", "docker") if name in more}
-        execution = {"container": {"Image": FAKE_IMAGE if fake else self.image}, "host": {"NetworkMode": "none"}}
+        execution: dict[str, Any] = {
+            "transport": "exec",
+            "container": {"Image": FAKE_IMAGE if fake else self.image},
+            "host": {"NetworkMode": "none"},
+        }
         ssh, shutdown = more.pop("ssh", {}), more.pop("shutdown", {})
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
+        pool = Pool(size=more.pop("pool", 0))
         if image := more.pop("image", ""):
             execution["container"] = {"Image": image}
         sections.setdefault(
-            "docker", Docker(execution=Execution(**{**execution, **more}), timeouts=Timeouts(**timeouts))
+            "docker",
+            Docker(
+                connection=self.connection,
+                execution=Execution(**{**execution, **more}),
+                timeouts=Timeouts(**timeouts),
+                pool=pool,
+            ),
         )
         return Settings(
             ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",))}),
+            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
             state="state",
@@ -242,15 +275,20 @@ class Builder:
 
     @asynccontextmanager
     async def harness(
-        self, *, fake: FakeEngine | None = None, allow: tuple[str, ...] = (), **more: Any
+        self,
+        *,
+        fake: FakeEngine | None = None,
+        allow: tuple[str, ...] = (),
+        seconds_max: float = SECONDS_MAX * 2,
+        **more: Any,
     ) -> AsyncIterator[Harness]:
         """Open it, and at the end see that nothing was left, nothing crashed and every recording replays."""
         settings, said = self.settings(fake is not None, **more), Said()
         if fake is not None:
             fake.images.setdefault(FAKE_IMAGE, FakeImage())
-        with trio.fail_after(SECONDS_MAX * 2):
+        with trio.fail_after(seconds_max):
             async with open_loop(lambda context: None), serve(settings, say=said, engine=fake) as server:
-                harness = Harness(server, settings, said, fake, self.folder)
+                harness = Harness(server, settings, said, fake, self.folder, self.engine)
                 yield harness
         self.check(harness, allow)
         self.scenarios += harness.scenarios()

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlsplit
 from actors.engine.find import find_engine
 
 
-def call(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+def call(method: str, path: str, body: Any = None, host: str = "") -> tuple[int, Any]:
     """One request to the engine: status, and the answer as JSON (None if it is empty)."""
-    parts = urlsplit(find_engine())
+    parts = urlsplit(find_engine(host))
     if parts.scheme == "unix":
         connection = http.client.HTTPConnection("engine", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -30,10 +30,10 @@ def call(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         connection.close()
 
 
-def names(labels: Mapping[str, str]) -> set[str]:
+def names(labels: Mapping[str, str], host: str = "") -> set[str]:
     """Containers with all these labels, running or not."""
     filters = quote(json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]}))
-    status, found = call("GET", f"/containers/json?all=1&filters={filters}")
+    status, found = call("GET", f"/containers/json?all=1&filters={filters}", host=host)
     assert status == 200, found
     return {one["Names"][0].lstrip("/") for one in found}
 
@@ -69,3 +69,8 @@ def forget_image(reference: str) -> None:
 
 def has_image(reference: str) -> bool:
     return call("GET", f"/images/{reference}/json")[0] == 200
+
+
+def labels(name: str) -> dict[str, str]:
+    found: dict[str, str] = call("GET", f"/containers/{name}/json")[1]["Config"]["Labels"]
+    return found

@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from protocol.ledger import Scenario
+from protocol.settings import GUEST_IMAGE
 from tests.e2e.harness import Builder
 from tests.registry import Registry
+
+REGISTRY = "registry.example:5000"
 
 
 class Setup(Builder):
@@ -18,6 +21,12 @@ class Setup(Builder):
 
     registry: Registry
     registry_with_login: Registry
+
+    def aliases(self) -> dict[str, str]:
+        """What a scenario calls the things whose names are this machine's or this run's. `called` adds to them."""
+        hosts = [getattr(self, name).host for name in ("registry", "registry_with_login") if hasattr(self, name)]
+        names = {f"{self.folder}/": "", **dict.fromkeys(hosts, REGISTRY), **self.called}
+        return {**names, self.image: GUEST_IMAGE} if self.image else names
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -35,10 +44,14 @@ class Run(Struct, frozen=True, kw_only=True):
     def recording(self, setup: Setup) -> Scenario:
         """The recording that shows it, checked to do so."""
         scenario = setup.scenarios[self.kept][1]
+        self.check(scenario)
+        return scenario
+
+    def check(self, scenario: Scenario) -> None:
+        """Does it hold the rows that the run is there for?"""
         fired = {line.answer.get("row") for line in scenario.lines}
         absent = [row for row in self.rows if fired.isdisjoint(row.split("|"))]
         assert not absent, f"{self.name}: {absent} did not fire"
-        return scenario
 
 
 RUNS: dict[str, Run] = {}
@@ -60,6 +73,6 @@ def run(
 
 def all_runs() -> dict[str, Run]:
     """By name, sorted. Imports the modules that hold them."""
-    from tests.e2e import runs_end, runs_fault, runs_program, runs_pull, runs_time  # noqa: F401
+    from tests.e2e import runs_end, runs_engine, runs_fault, runs_program, runs_pull, runs_time  # noqa: F401
 
     return dict(sorted(RUNS.items()))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.runs import Run, Setup, all_runs
+from tests.e2e.scenarios import keep
 
 pytestmark = pytest.mark.trio
 
@@ -17,3 +18,4 @@ def marked(run: Run) -> Any:
 async def test_run(run: Run, setup: Setup) -> None:
     await run.go(setup)
     run.recording(setup)
+    keep(run, setup)

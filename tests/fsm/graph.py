@@ -10,6 +10,7 @@ from actors.image import ImageActor
 from actors.server import ServerActor
 from actors.session import SessionActor
 from actors.signal import SignalActor
+from actors.spare import SpareActor
 from actors.terminal import TerminalActor
 from fsm.kernel import Kind, Moved, Row
 from protocol import container, image
@@ -21,11 +22,21 @@ LETTERS = {
     "connection": "CN",
     "session": "SS",
     "container": "CT",
+    "spare": "SP",
     "image": "IM",
     "terminal": "TM",
     "signal": "SG",
 }
-ACTORS = (ServerActor, ConnectionActor, SessionActor, ContainerActor, ImageActor, TerminalActor, SignalActor)
+ACTORS = (
+    ServerActor,
+    ConnectionActor,
+    SessionActor,
+    ContainerActor,
+    SpareActor,
+    ImageActor,
+    TerminalActor,
+    SignalActor,
+)
 ACTOR_OF = {actor.kind.name: actor for actor in ACTORS}
 # An order that is let go of, without an outcome, when another is asked for or has succeeded.
 LETS_GO: Mapping[type[Effect] | type[Event], type[Effect]] = {
@@ -51,6 +62,8 @@ PATIENT: Mapping[tuple[str, str], str] = {
     ("session", "DRAINING"): "it waits for the client to read what there is",
     ("container", "ABSENT"): "its first event is there before it is",
     ("container", "RUNNING"): "it waits for a program",
+    ("spare", "EMPTY"): "its first event is there before it is",
+    ("spare", "FILLING"): "the container's own budget (containerStart) ends it",
     ("image", "UNASKED"): "its first event is there before it is",
     ("image", "INSPECTING"): "each waiter brings its budget; the last one to leave ends it",
     ("image", "PULLING"): "each waiter brings its budget; the last one to leave ends it",

@@ -29,12 +29,14 @@ from protocol.session import (
     ExecInspected,
     OddRequest,
     OutputEnded,
+    ProgramExited,
     ProgramWanted,
     PtyWanted,
     SignalWanted,
     WindowChanged,
 )
 from protocol.signal import SignalDelivered, SignalOrdered
+from protocol.spare import SpareWanted
 from protocol.terminal import SizeWanted, TerminalOpened
 
 Values = dict[str, Any]
@@ -44,6 +46,7 @@ TERMED = ContainerExited(status=143)
 FAILED = ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="the container could not be started: no")
 LANDED = ContainerLanded(container="ct", id="c0")
 OWN = {"mode": "session", "container": "ct", "landed": "c0", "target": "c0"}
+SERVED = {"served": True, "runs_in": "ct", "target": "12"}
 PTY = {"pty": True, "size": SMALL, "terminal": "ss-tty"}
 
 
@@ -55,10 +58,11 @@ class Specimen(Struct, frozen=True):
     at: Mapping[str, Values] = {}
 
 
-TRIED = {"tried twice": {"tries": 2}, "tried eight times": {"tries": 8}}
+TRIED = {"tried twice": {"tries": 2, "why": "busy"}, "tried eight times": {"tries": 8, "why": "busy"}}
 
 SPECIMENS: Mapping[str, Specimen] = {
     "server": Specimen({}),
+    "spare": Specimen({"container": "ct"}),
     "signal": Specimen({"session": "ss", "id": "c0", "signal": "TERM"}, TRIED),
     "terminal": Specimen(
         {"target": "exec", "id": "e0", "wanted": SMALL, "sent": SMALL},
@@ -70,7 +74,13 @@ SPECIMENS: Mapping[str, Specimen] = {
     ),
     "container": Specimen(
         {"container": "ct", "owner": "cn", "image": "busybox:1", "id": "c0"},
-        {**TRIED, "session mode": {"mode": "session", "owner": "ss"}},
+        {
+            **TRIED,
+            "session mode": {"mode": "session", "owner": "ss"},
+            "served": {"link": "socket"},
+            "served, attached": {"link": "attach"},
+            "session mode, served": {"mode": "session", "owner": "ss", "link": "socket"},
+        },
         {"ABSENT": {"container": "", "owner": "", "image": "", "id": ""}, "RESOLVING": {"id": ""}},
     ),
     "connection": Specimen(
@@ -96,6 +106,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "pty, no terminal": {**PTY, "terminal": ""},
             "pty, sized first": {**PTY, "can_size_first": True},
             "output ended": {"output_ended": True},
+            "output broken": {"output_ended": True, "broken": "reset by peer"},
             "exited": {"exit": TERMED},
             "own": OWN,
             "own, pty": {**OWN, **PTY},
@@ -106,6 +117,13 @@ SPECIMENS: Mapping[str, Specimen] = {
             "connection mode, signal delivered": {"exit": TERMED, "signals": ("TERM",)},
             "own, signal delivered": {**OWN, "signals": ("TERM",)},
             "told of its refusals": {"told": ("SECURITY_TTY_REJECTED", "SECURITY_SIGNAL_REJECTED")},
+            "own, signal held": {**OWN, "held": ("INT", "TERM")},
+            "served": SERVED,
+            "served, pty": {**SERVED, "pty": True, "size": SMALL},
+            "served, exited": {**SERVED, "exited": ProgramExited(status=7)},
+            "served, killed": {**SERVED, "exited": ProgramExited(signal="SEGV", core=True)},
+            "served, container exited": {**SERVED, "exit": TERMED},
+            "own, served": {**OWN, **SERVED},
         },
         {
             "OPEN": {"target": ""},
@@ -123,7 +141,8 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "listen": ("127.0.0.1:2222",), "target": "exec", "origin": "key", "fault": "unavailable", "dice": 0.5,
+    "origin": "key", "pid": 12, "spare": "sp",
+    "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
@@ -133,7 +152,9 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     Disconnected: {"in order": {"why": ""}},
     SessionEnded: {"another's": {"session": "s3"}},
     ContainerExited: {"by TERM": {"status": 143}, "out of memory": {"status": 137, "oom": True}},
-    ContainerWanted: {"session mode": {"mode": "session"}},
+    ContainerWanted: {"session mode": {"mode": "session"}, "served": {"link": "socket"}},
+    ContainerLanded: {"served": {"served": True}},
+    ProgramExited: {"by a signal": {"signal": "SEGV", "core": True, "status": 0}},
     ImageWanted: {
         "Always": {"policy": "Always"},
         "Never": {"policy": "Never"},
@@ -173,7 +194,12 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     WindowChanged: {"of zero": {"size": NONE}, "of no height": {"size": Size(columns=80, rows=0)}},
     SignalWanted: {"forbidden": {"refused_by": "security"}},
     OutputEnded: {"broken": {"error": "reset by peer"}},
-    ExecInspected: {"runs": {"status": None}, "by 143": {"status": 143}},
+    ExecInspected: {
+        "runs": {"status": None},
+        "by 143": {"status": 143},
+        "killed": {"status": 137},
+        "out of memory": {"status": 137, "oom": True},
+    },
     SignalDelivered: {},
     SignalOrdered: {},
     SizeWanted: {},
@@ -181,11 +207,27 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     Listening: {},
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
-CROSSED = (ContainerExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
+CROSSED = (ContainerExited, ContainerLanded, ProgramExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
 CROSSED_FAULTS = frozenset({"internal", "not_found"})
 # What comes to a machine that is new: no cell but the usual one.
-FIRST = (ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
-OPTIONAL = frozenset({"refused_by", "error", "bytes_in", "bytes_out", "oom", "taken", "admitted", "client", "command"})
+FIRST = (SpareWanted, ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
+OPTIONAL = frozenset(
+    {
+        "refused_by",
+        "core",
+        "served",
+        "link",
+        "error",
+        "bytes_in",
+        "bytes_out",
+        "oom",
+        "taken",
+        "admitted",
+        "by",
+        "client",
+        "command",
+    }
+)
 
 
 def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event]:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from fsm.kernel import Moved
-from tests.fsm.walks import ImageWorld, ServerWorld, SignalWorld, TerminalWorld, World, Wrong, walk
+from tests.fsm.walks import ImageWorld, ServerWorld, SignalWorld, SpareWorld, TerminalWorld, World, Wrong, walk
 from tests.fsm.walks_connection import ConnectionWorld
 from tests.fsm.walks_container import ContainerWorld
 from tests.fsm.walks_session import SessionWorld
@@ -15,9 +15,10 @@ WALKS = {
     ImageWorld: 600,
     TerminalWorld: 1200,
     SignalWorld: 300,
-    ContainerWorld: 10000,
+    ContainerWorld: 15000,
+    SpareWorld: 200,
     ConnectionWorld: 3000,
-    SessionWorld: 8000,
+    SessionWorld: 14000,
 }
 
 

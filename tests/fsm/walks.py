@@ -14,8 +14,11 @@ from fsm.image import IMAGE
 from fsm.kernel import Answer, Kind, Moved, Refused
 from fsm.server import SERVER
 from fsm.signal import SIGNAL
+from fsm.spare import SPARE
 from fsm.terminal import TERMINAL, TerminalCell
 from protocol.base import PERMANENT, ArmDeadline, DeadlinePassed, Effect, Event, Fault, FaultClass, Size, Tell
+from protocol.connection import DrainWanted, LandContainer
+from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerProgressed, StopWanted
 from protocol.image import (
     CancelPull,
     ImageFailed,
@@ -40,6 +43,7 @@ from protocol.server import (
     TerminateConnections,
 )
 from protocol.signal import SendSignal, SignalDelivered, SignalFailed, SignalOrdered, SignalSent
+from protocol.spare import ClaimWanted, HandOver, SpareWanted, StaleFound
 from protocol.terminal import Resize, Resized, ResizeFailed, SizeWanted, TerminalClosed, TerminalOpened
 
 STEPS_MAX = 400
@@ -335,3 +339,52 @@ def walk(world: type[World], seed: int, kind: Kind | None = None) -> World:
     except AssertionError as error:
         steps = "" if made is None else "\n".join(f"  {event} -> {answer}" for event, answer in made.trace[-12:])
         raise Wrong(f"{world.__name__} seed {seed}: {error}\n{steps}") from error
+
+
+class SpareWorld(World):
+    """One spare among its container, the pool and a login."""
+
+    kind = SPARE
+
+    def __init__(self, kind: Kind, seed: int) -> None:
+        super().__init__(kind, seed)
+        self.container = "none"  # wanted, landed, gone
+        self.claimed = self.handed = self.stopped = False
+        self.take(SpareWanted(spare="sp", container="ct", image="busybox", seconds={"ttl": 600.0}))
+
+    def choices(self) -> list[Choice]:
+        found: list[Choice] = [(0.1, lambda: DrainWanted()), (0.1, lambda: StaleFound(why="its image has changed"))]
+        if self.container == "wanted":
+            found += [(0.2, lambda: ContainerProgressed(line="1 of 2 MB")), (1.0, self._lands)]
+        if self.container == "landed":
+            found += [(1.0, self._claims), (self.storm, self._exits)]
+        return found
+
+    def _lands(self) -> Event:
+        self.container = "landed" if self.ok() else "gone"
+        failed = ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="no")
+        return ContainerLanded(container="ct", id="c0") if self.container == "landed" else failed
+
+    def _claims(self) -> Event:
+        self.claimed = True
+        return ClaimWanted(owner="cn", container="moorage-1")
+
+    def _exits(self) -> Event:
+        self.container = "gone"
+        return ContainerExited(status=137)
+
+    def asked(self, effect: Effect) -> None:
+        match effect:
+            case LandContainer(container="ct"):
+                self.container = "wanted"
+            case HandOver(container="ct", owner="cn", name="moorage-1"):
+                self.handed = True
+            case Tell(to="ct", event=StopWanted()):
+                self.stopped = True
+            case _:
+                raise Wrong(f"nobody knows {effect}")
+
+    def at_end(self) -> None:
+        ends = [self.handed, self.stopped, self.container == "gone"]
+        self.expect(ends.count(True) == 1, "its container is nobody's, or two want it")
+        self.expect(self.handed == self.claimed, "handed to nobody, or claimed in vain")

@@ -2,15 +2,18 @@
 
 from collections import deque
 
-from fsm.container import CONTAINER
+from fsm.container_rows import CONTAINER
 from fsm.kernel import Kind
 from protocol.base import Effect, Event, Tell
 from protocol.connection import TerminateWanted
 from protocol.container import (
+    AgentGreeted,
     AttachContainer,
     AttachFailed,
+    AwaitAgent,
     AwaitExit,
     ContainerAttached,
+    ContainerClaimed,
     ContainerCreated,
     ContainerExited,
     ContainerFailed,
@@ -18,6 +21,7 @@ from protocol.container import (
     ContainerLanded,
     ContainerProgressed,
     ContainerRemoved,
+    ContainerRenamed,
     ContainerStarted,
     ContainerWanted,
     CreateContainer,
@@ -25,9 +29,12 @@ from protocol.container import (
     KillContainer,
     KillFailed,
     LeaveImage,
+    LinkLost,
     OrphanFound,
     RemoveContainer,
     RemoveFailed,
+    RenameContainer,
+    RenameFailed,
     StartContainer,
     StartFailed,
     StopWanted,
@@ -37,7 +44,7 @@ from protocol.container import (
 from protocol.image import ImageFailed, ImageReady, PullProgressed
 from tests.fsm.walks import Choice, World, Wrong
 
-SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0}
+SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0, "link": 2.0}
 
 
 class ContainerWorld(World):
@@ -53,8 +60,13 @@ class ContainerWorld(World):
         self.resolves = False  # the image actor has us in its list
         self.told: list[Event] = []
         self.stops = 0
+        self.spare = self.dice.random() < 0.5  # its owner is the pool
+        self.claims = 0
+        self.speed = self.dice.choice((1.0, 1.0, 0.1))  # of the engine
         self.impatience = self.dice.choice((0.0, 0.02, 0.1))
         self.mode = self.dice.choice(("connection", "session"))
+        self.link = self.dice.choice(("none", "none", "attach", "socket"))
+        self.agent = "none"  # asked for, then here, then gone
         self.orphan = seed % 8 == 0
         if self.orphan:
             self.exists = self.dice.random() < 0.9
@@ -70,19 +82,26 @@ class ContainerWorld(World):
                     policy="Always",
                     mode=self.mode,  # type: ignore[arg-type]
                     seconds=seconds,
+                    link=self.link,  # type: ignore[arg-type]
                 )
             )
 
     def choices(self) -> list[Choice]:
-        found: list[Choice] = [(1.0, self._answer)] if self.orders else []
+        found: list[Choice] = [(self.speed, self._answer)] if self.orders else []
         if self.resolves:
             found += [(0.5, lambda: PullProgressed(line="1 of 2 MB")), (0.5, self._image)]
         if self.waits and not (self.exists and self.runs):
             found.append((0.2, self._exited))
+        if self.agent == "asked for" and self.runs:
+            found.append((0.7, self._greets))
+        if self.agent in ("asked for", "here"):
+            found.append((0.5 if not self.runs else 0.2 * self.storm, self._link_lost))
         if self.waits and not self.fair:
             found.append((self.storm, self._unwatched))
         if self.runs:
             found.append((0.1, self._program_ends))
+        if self.spare and self.claims == 0 and any(isinstance(event, ContainerLanded) for event in self.told):
+            found.append((0.5, self._claim))
         owner_is_tired = 1.0 if self.fair and self.stops == 0 else self.impatience
         if not self.orphan and owner_is_tired:
             found += [(owner_is_tired, self._stop), (self.impatience, self._terminate)]
@@ -104,7 +123,8 @@ class ContainerWorld(World):
                 self.attached = self.attached or well
                 return ContainerAttached() if well else self.fault(AttachFailed)
             case StartContainer(id="c0"):
-                self.expect(self.attached or self.mode == "connection", "started before it is attached")
+                wanted = self.link == "attach" or (self.link == "none" and self.mode == "session")
+                self.expect(self.attached == wanted, "started before it is attached")
                 if well and self.exists:
                     self.runs = True
                     return ContainerStarted()
@@ -114,6 +134,8 @@ class ContainerWorld(World):
                     self.runs = self.runs and self.dice.random() < 0.5
                     return ContainerKilled()
                 return self.fault(KillFailed)
+            case RenameContainer(id="c0", name="moorage-1"):
+                return ContainerRenamed() if well else self.fault(RenameFailed)
             case RemoveContainer():
                 if well:
                     self.exists = self.runs = self.waits = False
@@ -143,6 +165,18 @@ class ContainerWorld(World):
             return self._exited()
         return PullProgressed(line="late") if self.cell.state == "RESOLVING" else self._stop()
 
+    def _greets(self) -> Event:
+        self.agent = "here"
+        return AgentGreeted()
+
+    def _link_lost(self) -> Event:
+        self.agent = "gone"
+        return LinkLost(why="the agent has ended")
+
+    def _claim(self) -> Event:
+        self.claims += 1
+        return ContainerClaimed(owner="cn", container="moorage-1")
+
     def _stop(self) -> Event:
         self.stops += 1
         return StopWanted(why="the owner is done")
@@ -163,23 +197,39 @@ class ContainerWorld(World):
             case AwaitExit(id="c0"):
                 self.expect(not self.waits, "waits twice")
                 self.waits = True
-            case CreateContainer() | AttachContainer() | StartContainer() | KillContainer() | RemoveContainer():
+            case AwaitAgent():
+                self.expect(self.link != "none" and self.agent == "none", "no agent, or asked for twice")
+                self.agent = "asked for"
+            case (
+                CreateContainer()
+                | AttachContainer()
+                | StartContainer()
+                | KillContainer()
+                | RenameContainer()
+                | RemoveContainer()
+            ):
                 self.orders.append(effect)
             case _:
                 raise Wrong(f"nobody knows {effect}")
 
     def _tell(self, event: Event) -> None:
         self.expect(not self.orphan, "an orphan has no owner")
-        before = [type(old) for old in self.told if not isinstance(old, ContainerProgressed)]
+        heard = [old for old in self.told if getattr(old, "code", "") != "MOORAGE_SPARE_LOST"]  # that is the claimer's
+        before = [type(old) for old in heard if not isinstance(old, ContainerProgressed)]
         match event:
             case ContainerProgressed():
                 self.expect(before == [], "progress after the end of it")
-            case ContainerLanded(container="ct", id="c0"):
+            case ContainerLanded(container="ct", id="c0", served=served):
+                self.expect(served == (self.link != "none"), "served by nobody, or not by its agent")
                 self.expect(before == [], f"landed after {before}")
+            case ContainerLanded(container="moorage-1", id="c0"):
+                self.expect(self.claims == 1 and before == [ContainerLanded], f"claimed after {before}")
+            case ContainerFailed(code="MOORAGE_SPARE_LOST"):
+                self.expect(self.claims == 1, "a claim is refused that nobody made")
             case ContainerFailed():
                 self.expect(before == [], f"failed after {before}")
             case ContainerExited():
-                self.expect(before == [ContainerLanded], f"exited after {before}")
+                self.expect(set(before) == {ContainerLanded}, f"exited after {before}")
             case _:
                 raise Wrong(f"the owner does not know {event}")
         self.told.append(event)
@@ -196,4 +246,5 @@ class ContainerWorld(World):
         self.expect(not self.orders, "orders are left")
         if not self.orphan and self.stops == 0:
             ends = [event for event in self.told if isinstance(event, ContainerFailed | ContainerExited)]
+            ends = [event for event in ends if getattr(event, "code", "") != "MOORAGE_SPARE_LOST"]
             self.expect(len(ends) == 1, "the owner is not told that it is over")

@@ -35,11 +35,17 @@ from protocol.session import (
     OpenTerminal,
     OrderSignal,
     OutputEnded,
+    ProgramExited,
+    ProgramSpawned,
     ProgramWanted,
     PtyWanted,
     RefusedBy,
+    ResizeProgram,
     SendExit,
+    SignalProgram,
     SignalWanted,
+    SpawnFailed,
+    SpawnProgram,
     TellUser,
     WindowChanged,
 )
@@ -57,6 +63,11 @@ ASIDE = ("MOORAGE_TERMINATING", "SECURITY_TTY_REJECTED", "SECURITY_SIGNAL_REJECT
 SIGNALS = {"TERM": 143, "INT": 130, "KILL": 137}
 
 
+def spoken_of(told: list[TellUser]) -> list[TellUser]:
+    """The sentences that say why there is no ordinary end."""
+    return [sentence for sentence in told if sentence.code and sentence.code not in ASIDE]
+
+
 class SessionWorld(World):
     """`status` is what the program ends with. In session mode the container's life is the program's."""
 
@@ -65,6 +76,8 @@ class SessionWorld(World):
     def __init__(self, kind: Kind, seed: int) -> None:
         super().__init__(kind, seed)
         self.own = self.dice.random() < 0.5
+        self.served = self.dice.random() < 0.4
+        self.spawned = "not"  # asked for, then runs, then ended; or lost
         self.orders: deque[Effect] = deque()
         self.status = self.dice.choice((0, 1, 7, 137, 143))
         self.oom = self.status == 137 and self.dice.random() < 0.5
@@ -81,6 +94,7 @@ class SessionWorld(World):
         self.landings = self.terminals = self.terminals_closed = self.stops = self.ends = 0
         self.told: list[TellUser] = []
         self.exits: list[SendExit] = []
+        self.exited: ProgramExited | None = None  # as the agent told it
         self.seen: int | None = None  # the status as the engine told it
         self.take(
             ChannelOpened(
@@ -101,6 +115,10 @@ class SessionWorld(World):
             return []
         found: list[Choice] = [(1.0, self._answer)] if self.orders else []
         found += self._of_client() + self._of_container()
+        if self.spawned == "asked for":
+            found += [(0.8, self._spawns), (0.1 * self.storm, self._link_breaks)]
+        if self.spawned == "runs" and not (self.output == "ended" and self.container == "exited"):
+            found.append((0.3, self._program_exits))
         if self.output == "open":
             found.append((0.3, self._output_ends))
         if self.ordered:
@@ -145,7 +163,7 @@ class SessionWorld(World):
         match self.container:
             case "landing":
                 found: list[Choice] = [(0.2, lambda: ContainerProgressed(line="1 of 2 MB")), (0.4, self._lands)]
-                if self.own and self.output == "none":
+                if self.own and not self.served and self.output == "none":
                     found.append(
                         (0.05, self._output_ends)
                     )  # it was attached, ran and ended before we hear that it runs
@@ -153,8 +171,11 @@ class SessionWorld(World):
                     found.append((0.05 * self.storm, self._exits))
                 return found
             case "landed":
-                quiet = not self.own and self.fair
-                often = 0.3 if self.own and self.output == "ended" else 0.1 if self.own else 0.1 * self.storm
+                if self.spawned == "lost":
+                    return [(0.5, self._exits)]
+                own = self.own and not self.served
+                quiet = not own and self.fair
+                often = 0.3 if own and self.output == "ended" else 0.1 if own else 0.1 * self.storm
                 return [] if quiet else [(often, self._exits)]
         return []
 
@@ -191,20 +212,39 @@ class SessionWorld(World):
             self.container = "failed"
             return ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="no")
         self.container = "landed"
-        if self.own and self.output == "none":
+        if self.own and not self.served and self.output == "none":
             self.output = "open"  # it was attached before it started
-        return ContainerLanded(container="ct", id="c0")
+        return ContainerLanded(container="ct", id="c0", served=self.served)
 
     def _exits(self) -> Event:
         self.container = "exited"
-        if self.own and self.delivered and self.dice.random() < 0.5:
+        if self.own and not self.served and self.delivered and self.dice.random() < 0.5:
             self.status = SIGNALS[self.delivered[-1]]
-        return ContainerExited(status=self.status, oom=self.oom)
+        return ContainerExited(status=self.status, oom=self.oom and self.status == 137)
 
     def _output_ends(self) -> Event:
         self.output = "ended"
         self.runs = False
+        if self.served:
+            return OutputEnded(error="the link is lost" if self.container == "exited" else "", bytes_out=3)
         return OutputEnded(error="" if self.ok() or self.ok() else "reset by peer", bytes_out=3)
+
+    def _spawns(self) -> Event:
+        if not self.ok():
+            self.spawned = "ended"
+            return SpawnFailed(fault="not_found", why="no such file", status=127)
+        self.spawned, self.output = "runs", "open"
+        return ProgramSpawned(pid=12)
+
+    def _link_breaks(self) -> Event:
+        self.spawned, self.output = "lost", "ended"
+        return OutputEnded(error="the link is lost")
+
+    def _program_exits(self) -> Event:
+        self.spawned = "ended"
+        by_signal = self.dice.random() < 0.3
+        self.exited = ProgramExited(signal="TERM") if by_signal else ProgramExited(status=self.status)
+        return self.exited
 
     def _delivered(self) -> Event:
         self.delivered.append(self.ordered.pop(0))
@@ -226,12 +266,13 @@ class SessionWorld(World):
                     return self._output_ends()
                 return ExecAttached() if well else self.fault(ExecAttachFailed)
             case InspectExec():
-                if not well:
+                known = self.container == "exited" and self.dice.random() < 0.3  # for a moment it still is
+                if not well and not known:
                     return self.fault(ExecInspectFailed)
                 self.lag -= 1
                 ended = self.lag < 0 and not self.runs
                 self.seen = self.status if ended else None
-                return ExecInspected(status=self.seen, dice=self.dice.random())
+                return ExecInspected(status=self.seen, oom=self.oom and ended, dice=self.dice.random())
         raise Wrong(f"nobody knows {effect}")
 
     # What is asked for.
@@ -239,11 +280,18 @@ class SessionWorld(World):
     def asked(self, effect: Effect) -> None:
         match effect:
             case CreateExec(container="c0", tty=tty) | AttachExec(exec="e0", tty=tty):
-                self.expect(not self.own, "an exec in session mode")
+                self.expect(not self.own and not self.served, "an exec in session mode, or beside the agent")
                 self.expect(tty == self.has_pty, "a terminal that nobody asked for, or none")
                 self.orders.append(effect)
             case InspectExec(exec="e0"):
                 self.orders.append(effect)
+            case SpawnProgram(container="ct", tty=tty):
+                self.expect(self.served and self.spawned == "not" and tty == self.has_pty, "not to be spawned so")
+                self.spawned = "asked for"
+            case SignalProgram(signal=name):
+                self.expect(self.spawned != "not" and name in SIGNALS, "a signal before there is a program")
+            case ResizeProgram(size=size):
+                self.expect(self.has_pty and self.spawned != "not" and size.columns > 0, "a size for no terminal")
             case TellUser():
                 self.expect(not self.exits, f"said after the end: {effect}")
                 self.told.append(effect)
@@ -302,13 +350,17 @@ class SessionWorld(World):
     def _judge(self, exit_: SendExit) -> None:
         """The program's own end, or a sentence with a code why not."""
         own = self.seen is not None and not self.own
+        if self.exited is not None and not spoken_of(self.told):
+            told = (self.exited.status, self.exited.signal)
+            self.expect((exit_.status, exit_.signal) == told, "another end than the agent told")
+            return
         if exit_.signal:
             by_us = exit_.signal in self.delivered and SIGNALS[exit_.signal] == self.status
             self.expect(self.own and (by_us or (self.oom and exit_.signal == "KILL")), f"not by {exit_.signal}")
-        elif self.own and self.container == "exited":
+        elif self.own and not self.served and self.container == "exited":
             own = exit_.status == self.status
-        spoken = [sentence for sentence in self.told if sentence.code and sentence.code not in ASIDE]
+        spoken = spoken_of(self.told)
         self.expect(own or bool(exit_.signal) or bool(spoken), "it ends without a word")
-        self.expect(not spoken or exit_.status in (125, 255, 137), "a sentence, and an end as if all were well")
+        self.expect(not spoken or exit_.status in (125, 127, 255, 137), "a sentence, and an end as if all were well")
         if own and not spoken:
             self.expect(exit_.status == self.status, "another status than the program's")

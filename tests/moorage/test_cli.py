@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from moorage.cli import COMMANDS, main
 from moorage.commands.problem import Problem, sentences
 from moorage.version import VERSION
+from tests.codes_heard import hear
 
 GOLDEN = Path(__file__).parent / "golden" / "help.txt"
 
@@ -57,6 +58,7 @@ def test_a_bad_configuration_names_every_problem(tmp_path: Path) -> None:
     path.write_text("ssh: {lisen: 1}\nbackend: kubernetes\n")
     done = moorage("serve", "--config", str(path))
     assert done.exit_code == 1
+    hear(done.stderr)
     first, *rest = done.stderr.splitlines()
     assert first == f"moorage: DOCKER_CONFIG_ERROR: {path} cannot be used:"
     assert any("ssh.lisen" in line for line in rest) and any("backend" in line for line in rest)

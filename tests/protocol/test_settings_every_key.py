@@ -37,6 +37,7 @@ VALUES: dict[str, Any] = {
     "security.signal.deny": ["KILL"],
     "audit.s3.uploadPartSize": 6 * 2**20,
     "security.forceCommand": "x",
+    "docker.pool.size": 3,
 }
 # What has to stand beside it.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -145,6 +146,21 @@ def test_refused(path: str) -> None:
     assert problem.path == path
     assert problem.allowed
     assert "no such thing" not in problem.sentence
+
+
+@pytest.mark.parametrize(("value", "taken"), [("auto", "auto"), (Plain("auto"), "auto"), (Plain("3"), 3), (0, 0)])
+def test_a_word_or_a_number(value: object, taken: object) -> None:
+    assert value_at(read_settings(tree_of("docker.pool.size", value)).settings, "docker.pool.size") == taken
+
+
+@pytest.mark.parametrize("value", ["Auto", Plain("some"), 1001, Plain("-1"), 1.5, True, None, {}])
+def test_neither_the_word_nor_such_a_number(value: object) -> None:
+    if value is None:
+        assert value_at(read_settings(tree_of("docker.pool.size", value)).settings, "docker.pool.size") == 0
+        return
+    with pytest.raises(SettingsError) as caught:
+        read_settings(tree_of("docker.pool.size", value))
+    assert caught.value.problems[0].path == "docker.pool.size"
 
 
 CHOICES = {path: cast(inspect.LiteralType, field.type) for path, field in KEYS.items()

@@ -38,6 +38,18 @@ def test_at_most_two_lines_a_second() -> None:
     assert 2 <= sum(bool(line) for line in lines) <= 3
 
 
+def test_what_was_held_back_is_due_later() -> None:
+    """A download that stalls is shown as it is, not as it was half a second before."""
+    fold = PullProgress("x")
+    assert fold.due is None
+    assert fold.take(layer("a", "Pulling fs layer"), 1.0) == "x: downloading 1 layer"
+    assert fold.due is None
+    assert fold.take(layer("a", "Downloading", 500_000, 10**6), 1.1) == ""
+    assert fold.due == 1.5
+    assert fold.take(None, 1.5) == "x: downloading 1 layer, 0.5 of 1.0 MB"
+    assert fold.due is None
+
+
 def test_nothing_new_says_nothing() -> None:
     fold = PullProgress("x")
     assert fold.take(layer("a", "Already exists"), 0) == ""

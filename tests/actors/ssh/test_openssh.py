@@ -182,7 +182,7 @@ async def test_two_commands_over_a_control_master(tmp_path: Path) -> None:
 async def test_an_unknown_subsystem_is_told_in_a_sentence(tmp_path: Path) -> None:
     async with openssh(tmp_path, echo) as (_, ssh):
         done = await ssh.run("-s", ssh.target, "netconf")
-        assert (done.stderr, done.returncode) == (b'There is no subsystem "netconf" here.\n', 1)
+        assert (done.stderr, done.returncode) == (b'there is no subsystem "netconf" here\n', 1)
 
 
 @pytest.mark.trio

@@ -316,9 +316,9 @@ async def test_blank_commands_are_commands(command: bytes) -> None:
 @pytest.mark.parametrize(
     ("request_name", "text", "sentence"),
     [
-        (b"exec", b"a\0b", b"The command contains a NUL byte, which no program can be given.\n"),
-        (b"subsystem", b"netconf", b'There is no subsystem "netconf" here.\n'),
-        (b"subsystem", b"\xff", b'There is no subsystem "\\xff" here.\n'),
+        (b"exec", b"a\0b", b"the command contains a NUL byte, which no program can be given\n"),
+        (b"subsystem", b"netconf", b'there is no subsystem "netconf" here\n'),
+        (b"subsystem", b"\xff", b'there is no subsystem "\\xff" here\n'),
     ],
 )
 async def test_what_cannot_be_run_is_answered_yes_so_that_its_sentence_arrives(

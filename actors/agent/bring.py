@@ -1,0 +1,169 @@
+"""How the guest agent gets into containers: a volume filled once, mounted read-only, its program the container's first.
+
+Which link works with this engine is found out once, at the start, by a container that does nothing but link.
+"""
+
+import io
+import secrets
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import trio
+from msgspec.structs import replace
+
+from actors.agent.link import HEARTBEAT_S, Link
+from actors.agent.socket import LinkSocket, fresh_folder
+from actors.bridge import aio
+from actors.ports import ContainerOrder, EngineFault, Sink, Stream
+from protocol.container import Link as LinkKind
+
+FOLDER = "/.moorage"  # in every container that is served
+PROGRAM = f"{FOLDER}/agent"
+SOCKET_FOLDER = "/.moorage.link"
+TOKEN_ENV = "MOORAGE_TOKEN"
+PROBE_SECONDS_MAX = 15.0
+ORDER: tuple[LinkKind, ...] = ("socket", "attach")  # the faster first
+
+
+class Carrier(Protocol):
+    """The calls of an engine that bringing the agent needs."""
+
+    async def image_exists(self, reference: str) -> bool: ...
+    async def import_image(self, tar: Path, reference: str, changes: Sequence[str] = ()) -> str: ...
+    async def create_container(self, order: ContainerOrder) -> str: ...
+    async def attach_container(self, container: str, tty: bool, sink: Sink) -> Stream: ...
+    async def start_container(self, container: str) -> None: ...
+    async def remove_container(self, name: str, token: str) -> None: ...
+
+
+class BroughtAgents:
+    """Implements `ports.Agents`. `program` is the agent, `digest` names its volume and image."""
+
+    def __init__(self, program: bytes, digest: str, sockets: Path) -> None:
+        self.kind: LinkKind = "none"
+        self.volume = f"moorage-agent-{digest[:16]}"
+        self.image = f"moorage/agent:{digest[:16]}"
+        self._program, self._sockets = program, sockets
+        self._links: set[Link] = set()
+
+    async def open(self, order: ContainerOrder) -> Link:
+        """A link for the container that is made from `order`; the order is laid out for the agent."""
+        return await self._open(order, self.kind, no_copy=True)
+
+    async def run(self) -> None:
+        """For ever: let the agents that cannot see it know that we live."""
+        while True:
+            await trio.sleep(HEARTBEAT_S)
+            for link in tuple(self._links):
+                link.beat()
+
+    async def probe(self, engine: Carrier, labels: Mapping[str, str], only: Sequence[LinkKind] = ORDER) -> str:
+        """Bring the agent and find the link that works: `kind` is set. Why none does, or the empty string."""
+        why = ""
+        for kind in only:
+            try:
+                await self._try(engine, kind, labels)
+            except EngineFault as fault:
+                why = fault.why
+                continue
+            self.kind = kind
+            return ""
+        return why
+
+    async def _try(self, engine: Carrier, kind: LinkKind, labels: Mapping[str, str]) -> None:
+        """A container of the agent and nothing else; that it is made fills the volume. Raises `EngineFault`."""
+        if not await engine.image_exists(self.image):
+            await _import(engine, self.image, self._program)
+        name = f"moorage-probe-{secrets.token_hex(6)}"
+        plain = ContainerOrder(name=name, token=name, image=self.image, host={"NetworkMode": "none"}, labels=labels)
+        link = await self._open(plain, kind, no_copy=False)
+        greeted, why = trio.Event(), ["it did not say hello"]
+
+        def hear(event: Any) -> None:
+            why[0] = getattr(event, "why", "")
+            greeted.set()
+
+        try:
+            link.made(await engine.create_container(link.order))
+            if kind == "attach":
+                link.join(await engine.attach_container(link.container, False, link.sink))
+            link.report(hear)
+            await engine.start_container(link.container)
+            with trio.move_on_after(PROBE_SECONDS_MAX):
+                await greeted.wait()
+        finally:
+            link.close()
+            with trio.CancelScope(shield=True), suppress(EngineFault):
+                await engine.remove_container(name, name)
+        if why[0]:
+            raise EngineFault("unavailable", f"the guest agent, over its {kind} link: {why[0]}")
+
+    async def _open(self, order: ContainerOrder, kind: LinkKind, no_copy: bool) -> Link:
+        token = secrets.token_hex(16)
+        folder = fresh_folder(self._sockets)
+        mounts = [_volume(self.volume, no_copy)]
+        argv = [PROGRAM, "serve"]
+        if kind == "socket":
+            mounts.append(_bind(folder))
+            argv += ["--socket", f"{SOCKET_FOLDER}/s"]
+        host = {**order.host, "Mounts": [*(order.host.get("Mounts") or ()), *mounts]}
+        served = replace(
+            order,
+            host=host,
+            entrypoint=argv,
+            command=(),
+            env={**order.env, TOKEN_ENV: token},
+            tty=False,
+            stdin=kind == "attach",
+        )
+        link = Link(served, token, beats=kind == "attach")
+        if kind == "socket":
+            self._sockets.mkdir(mode=0o700, exist_ok=True)
+            try:
+                await aio(LinkSocket(link, folder).listen)
+            except OSError as error:
+                raise EngineFault("unavailable", f"cannot listen in {folder}: {error.strerror or error}") from error
+        self._links.add(link)
+        tidy = link.when_closed
+
+        def closed() -> None:
+            self._links.discard(link)
+            tidy()
+
+        link.when_closed = closed
+        return link
+
+
+async def _import(engine: Carrier, reference: str, program: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "agent.tar"
+        path.write_bytes(agent_tar(program))
+        await engine.import_image(path, reference, (f'ENTRYPOINT ["{PROGRAM}"]',))
+
+
+def agent_tar(program: bytes) -> bytes:
+    """A root file system of one program; the same bytes for the same program."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        folder = tarfile.TarInfo(FOLDER.lstrip("/"))
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+        file = tarfile.TarInfo(PROGRAM.lstrip("/"))
+        file.size, file.mode = len(program), 0o755
+        tar.addfile(file, io.BytesIO(program))
+    return out.getvalue()
+
+
+def _volume(name: str, no_copy: bool) -> dict[str, Any]:
+    """Created with the first container that names it, and filled from its image when that is the agent's own."""
+    labels = {"moorage.agent": name}
+    options: dict[str, Any] = {"NoCopy": no_copy, "Labels": labels}
+    return {"Type": "volume", "Source": name, "Target": FOLDER, "ReadOnly": no_copy, "VolumeOptions": options}
+
+
+def _bind(folder: Path) -> dict[str, Any]:
+    return {"Type": "bind", "Source": str(folder.resolve()), "Target": SOCKET_FOLDER, "ReadOnly": True}

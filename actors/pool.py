@@ -1,0 +1,162 @@
+"""The warm pool: how many spares there are to be, when they are made, and which login gets one."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from actors.container import ContainerActor
+from actors.ports import EngineFault
+from actors.spare import SpareActor
+from actors.world import World
+from protocol import codes
+from protocol.connection import DrainWanted
+from protocol.container import ContainerFailed
+from protocol.settings import Pool as PoolSettings
+from protocol.spare import SpareWanted, StaleFound
+
+Make = Callable[[SpareWanted, Callable[[SpareActor], None]], SpareActor]
+
+FILLING_MAX = 1  # the engine starts containers one after the other; more would only stand in a login's way
+QUIET_S = 0.3  # without a login, before spares are made while there are others
+LOOK_S = 10.0  # between two looks at the image
+DEMAND_S = 60.0  # `auto`: logins of the last minute are to be met at once
+AFTERGLOW_S = 600.0  # and one is kept ready for so long after the last
+FAILURE_S_MIN, FAILURE_S_MAX = 1.0, 60.0
+STARTING = frozenset(
+    {"RESOLVING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN", "LINKING"}
+)
+
+
+class Pool:
+    """Spares for the one image that the settings name. `make` gives life to one."""
+
+    def __init__(self, world: World, settings: PoolSettings, make: Make) -> None:
+        self.world, self._settings = world, settings
+        self.hits = self.misses = self.made = 0
+        self._make = make
+        self._spares: list[SpareActor] = []
+        self._logins: deque[float] = deque()
+        self._wake = trio.Event()
+        self._failures = 0
+        self._not_before = 0.0
+        self._draining = False
+
+    def statistics(self) -> dict[str, Any]:
+        """Sizes, and how many logins found one ready."""
+        ready = sum(spare.is_ready for spare in self._spares)
+        asked = self.hits + self.misses
+        return {
+            "wanted": self.wanted,
+            "ready": ready,
+            "filling": len(self._spares) - ready,
+            "hits": self.hits,
+            "misses": self.misses,
+            "hit_rate": round(self.hits / asked, 3) if asked else None,
+        }
+
+    @property
+    def wanted(self) -> int:
+        """How many spares there are to be now."""
+        if self._draining:
+            return 0
+        if self._settings.size != "auto":
+            return self._settings.size
+        now = trio.current_time()
+        while self._logins and self._logins[0] < now - AFTERGLOW_S:
+            self._logins.popleft()
+        lately = sum(when >= now - DEMAND_S for when in self._logins)
+        return min(self._settings.max, max(lately, bool(self._logins)))
+
+    def claim(self, owner: str, container: str) -> bool:
+        """Promise a spare to a login; False: there is none."""
+        if not self._settings.size:
+            return False
+        self._logins.append(trio.current_time())
+        self._wake.set()
+        for spare in self._spares:
+            ready = self.world.actors.get(spare.cell.container)
+            if spare.is_ready and ready is not None:
+                # At once, so that an owner that goes before the claim is heard ends the right container.
+                self.world.alias(container, ready)
+                spare.claim(owner, container)
+                self.hits += 1
+                return True
+        self.misses += 1
+        return False
+
+    def drain(self) -> None:
+        """No more of them, and those that are there go."""
+        self._draining = True
+        for spare in self._spares:
+            spare.post(DrainWanted())
+
+    async def run(self) -> None:
+        """For ever: fill, and look whether the image has changed."""
+        if not self._settings.size:
+            return
+        looked = trio.current_time()
+        while True:
+            wait_s = self._top_up()
+            with trio.move_on_after(wait_s):
+                await self._wake.wait()
+            self._wake = trio.Event()
+            if trio.current_time() >= looked + LOOK_S:
+                looked = trio.current_time()
+                await self._look()
+
+    def _top_up(self) -> float:
+        """Make one if it is time to; seconds until it is worth asking again."""
+        now = trio.current_time()
+        filling = sum(spare.cell.state in ("EMPTY", "FILLING") for spare in self._spares)
+        there = sum(not spare.promised for spare in self._spares)
+        if there >= self.wanted or filling >= FILLING_MAX:
+            return LOOK_S
+        if now < self._not_before:
+            return self._not_before - now
+        if self._is_login_starting():
+            return QUIET_S
+        if there and self._logins and now < self._logins[-1] + QUIET_S:
+            return self._logins[-1] + QUIET_S - now
+        self.made += 1
+        image = str(self.world.settings.docker.execution.container["Image"])
+        id = self.world.fresh_id()[:12]
+        wanted = SpareWanted(
+            spare=f"sp-{id}", container=f"moorage-spare-{id}", image=image, seconds={"ttl": self._settings.ttl}
+        )
+        self._spares.append(self._make(wanted, self._stepped))
+        return LOOK_S
+
+    def _is_login_starting(self) -> bool:
+        own = {spare.cell.container for spare in self._spares}
+        actors = self.world.actors.values()
+        return any(isinstance(a, ContainerActor) and a.cell.state in STARTING and a.id not in own for a in actors)
+
+    def _stepped(self, spare: SpareActor) -> None:
+        self._wake.set()
+        if not spare.ended:
+            return
+        self._spares.remove(spare)
+        if spare.cell.state == "FAILED":
+            self._failures += 1
+            pause = min(FAILURE_S_MAX, FAILURE_S_MIN * 2.0 ** (self._failures - 1))
+            self._not_before = trio.current_time() + pause
+        elif spare.cell.state == "CLAIMED":
+            self._failures = 0
+        for claim in spare.unheard():  # it has ended in this very moment
+            why = codes.MOORAGE_SPARE_LOST.user
+            self.world.post(claim.owner, ContainerFailed(code=codes.MOORAGE_SPARE_LOST.name, why=why))
+
+    async def _look(self) -> None:
+        """Spares whose image has moved on are replaced. An engine that does not answer is asked again later."""
+        engine = self.world.engine
+        try:
+            now = await engine.inspect_image(str(self.world.settings.docker.execution.container["Image"]))
+            for spare in tuple(self._spares):
+                if spare.is_ready and not spare.image_id:
+                    spare.image_id = await engine.container_image(spare.cell.container)
+                if spare.is_ready and spare.image_id not in ("", now):
+                    spare.post(StaleFound(why="its image has changed"))
+        except EngineFault:
+            return

@@ -1,0 +1,59 @@
+#include "link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TOKEN_NAME "MOORAGE_TOKEN"
+
+static void set_non_blocking(int fd) {
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+bool link_attached(struct link *link) {
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    link->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    link->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (link->in < 0 || link->out < 0)
+        return false;
+    set_non_blocking(link->in);
+    set_non_blocking(link->out);
+    if (nothing >= 0) {
+        dup2(nothing, STDIN_FILENO);
+        dup2(nothing, STDOUT_FILENO);
+        if (nothing > STDERR_FILENO)
+            close(nothing);
+    }
+    return true;
+}
+
+bool link_socket(struct link *link, const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    link->in = link->out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (link->in < 0 || connect(link->in, (struct sockaddr *)&address, sizeof address) < 0)
+        return false;
+    set_non_blocking(link->in);
+    return true;
+}
+
+int take_token(char *token, size_t size) {
+    char *value = getenv(TOKEN_NAME);
+    size_t length = value ? strlen(value) : 0;
+    if (length > size)
+        return -1;
+    if (value) {
+        memcpy(token, value, length);
+        memset(value, 0, length);
+        unsetenv(TOKEN_NAME);
+    }
+    return (int)length;
+}

@@ -1,0 +1,49 @@
+"""The agent, built for the tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.guest import Guest
+
+HOME = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the programs `agent` and `frames-probe`."""
+    if not shutil.which("gcc") or not Path("/usr/include/stdio.h").exists():
+        pytest.skip("the agent is built with gcc and the headers of the C library: `make test` installs them as root")
+    folder = tmp_path_factory.mktemp("sanitized")
+    command = ["make", "--silent", "-j2", "-C", str(HOME / "agent"), "sanitized", f"OUT={folder}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def binary(sanitized: Path) -> Path:
+    return sanitized / "agent"
+
+
+@pytest.fixture
+def boot(binary: Path, tmp_path: Path) -> Iterator[Callable[..., Guest]]:
+    """Start `serve` without the host's HELLO; ended when the test is."""
+    with ExitStack() as stack:
+
+        def start(*words: str, **options: Any) -> Guest:
+            guest = Guest(binary, tmp_path, *words, **options)
+            stack.callback(guest.close)
+            return guest
+
+        yield start
+
+
+@pytest.fixture
+def guest(boot: Callable[..., Guest]) -> Guest:
+    return boot().greet()
