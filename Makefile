@@ -35,15 +35,15 @@ $(AGENT): $(STAMP) $(wildcard agent/*.c agent/*.h) agent/Makefile
 run: install  ## serve on 127.0.0.1:2222 and print the ssh line that works
 	@$(BIN)/moorage up
 
-demo: install  ## one login, recorded, replayed and drawn
-	@$(BIN)/moorage demo
+demo: install  ## one login, recorded, replayed and drawn (in var/demo)
+	@$(BIN)/moorage demo --folder var/demo
 
 test: install  ## all tests but the long ones
 	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
 	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-all: install  ## all tests
-	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
+	@$(NEED) test-all || test "$$MOORAGE_REQUIRE_ENGINE" != 1
 	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest $(ARGS)
 
 scenarios: install  ## record scenarios/ anew (ARGS: only these)

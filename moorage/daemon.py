@@ -5,7 +5,7 @@
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -156,8 +156,8 @@ async def _live(
                     nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
+                    await nursery.start(_control, instance.control, server, log)
                     nursery.start_soon(server.run)
-                    nursery.start_soon(_control, instance.control, server, log)
                     task_status.started(server)
                     await leaving.wait()
                     await server.stop()
@@ -237,12 +237,14 @@ async def _instance(settings: Settings) -> AsyncIterator[Instance]:
         yield instance
 
 
-async def _control(path: Path, server: Server, log: Say) -> None:
+async def _control(path: Path, server: Server, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
     """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
     try:
-        await serve_control(path, {"status": server.statistics})
+        await serve_control(path, {"status": server.statistics}, task_status=task_status)
     except OSError as error:
         log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
+        with suppress(RuntimeError):  # it may have served for a while
+            task_status.started()
 
 
 def _recorder(settings: Settings, log: Say) -> Recorder:

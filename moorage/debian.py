@@ -6,6 +6,7 @@ machine (`python3 moorage/debian.py install test`), before there is an environme
 
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import NamedTuple
 PYTHON_MIN = (3, 11)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEMD = Path("/run/systemd/system")  # exists where systemd is init
+SYSTEM_SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
+CONNECT_SECONDS_MAX = 2.0
 
 
 class Missing(Exception):
@@ -86,9 +89,27 @@ def _has(name: str) -> Callable[[], bool]:
 
 
 def _engine_here() -> bool:
-    """A Docker or Podman socket, one that somebody named, or the program that would make one."""
-    usual = ("/var/run/docker.sock", "/run/podman/podman.sock")
-    return bool(os.environ.get("DOCKER_HOST")) or any(map(os.path.exists, usual)) or program("dockerd") is not None
+    """One that somebody named, a Docker or Podman socket with an engine behind it, or the program that makes one.
+
+    Who is not root can start Podman for himself; root's engine is Docker.
+    """
+    own = os.environ.get("XDG_RUNTIME_DIR", "")
+    sockets = [*SYSTEM_SOCKETS, *([f"{own}/docker.sock", f"{own}/podman/podman.sock"] if own else [])]
+    makers = ("dockerd",) if os.geteuid() == 0 else ("dockerd", "podman")
+    return bool(os.environ.get("DOCKER_HOST")) or any(map(_listens, sockets)) or any(map(program, makers))
+
+
+def _listens(path: str) -> bool:
+    """Whether somebody is behind a unix socket; one that does not let us in is there too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plug:
+        plug.settimeout(CONNECT_SECONDS_MAX)
+        try:
+            plug.connect(path)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 VENV = (Need("python3-venv", _venv_works), Need("ca-certificates", _trusts_anyone))
@@ -96,24 +117,22 @@ BUSYBOX = Need("busybox-static", _busybox_static)
 ENGINE = Need("docker.io", _engine_here)
 CLIENT = Need("openssh-client", _has("ssh"))
 DOT = Need("graphviz", _has("dot"))
+REGISTRY = Need("docker-registry", _has("docker-registry"), service="docker-registry")
+FRESH = (Need("debootstrap", _has("debootstrap")), Need("slirp4netns", _has("slirp4netns")))
 
 COMPILER = (Need("musl-tools", _has("musl-gcc")), Need("gcc", _has("gcc")))
+
+TEST = (ENGINE, BUSYBOX, CLIENT, DOT, REGISTRY, *COMPILER, Need("libc6-dev", _standard_headers))
 
 NEEDS: Mapping[str, tuple[Need, ...]] = {
     "install": VENV,
     "agent": COMPILER,
     "guest": (BUSYBOX,),
     "engine": (ENGINE,),
-    "demo": (CLIENT, DOT),
-    "test": (
-        ENGINE,
-        BUSYBOX,
-        CLIENT,
-        DOT,
-        *COMPILER,
-        Need("libc6-dev", _standard_headers),
-        Need("docker-registry", _has("docker-registry"), service="docker-registry"),
-    ),
+    "login": (CLIENT,),
+    "demo": (ENGINE, BUSYBOX, CLIENT, DOT),
+    "test": TEST,
+    "test-all": (*TEST, *FRESH),
     "bench": (ENGINE, BUSYBOX, CLIENT, Need("openssh-server", _has("sshd"), service="ssh")),
 }
 
@@ -127,6 +146,11 @@ def say_now(text: str) -> None:
     print(text, flush=True)
 
 
+def may_install() -> bool:
+    """Whether what is missing can be brought here."""
+    return os.geteuid() == 0 and program("apt-get") is not None
+
+
 def bring(purposes: Iterable[str], say: Callable[[str], None] = say_now) -> None:
     """Install what the purposes need and is not here. Nothing missing: nothing happens, whoever asks.
 
@@ -137,7 +161,7 @@ def bring(purposes: Iterable[str], say: Callable[[str], None] = say_now) -> None
     if not missing:
         return
     names = " ".join(need.package for need in missing)
-    if os.geteuid() != 0 or program("apt-get") is None:
+    if not may_install():
         raise Missing(
             f"this machine lacks {names.replace(' ', ', ')} (names of Debian's packages): "
             f"install with `apt-get install {names}` as root, or what your system calls them, and try again"

@@ -36,7 +36,7 @@ def run_demo(folder: Path | None, say: Say) -> None:
         dockerd = bring_engine(place, say=say)
         try:
             make_guest_image(DockerConnection(), GUEST_IMAGE, say)
-            _tour(prepare(place, GUEST_IMAGE, listen="127.0.0.1:0"), say)
+            _tour(prepare(place, GUEST_IMAGE, listen="127.0.0.1:0"), folder is not None, say)
         finally:
             if dockerd:
                 end(dockerd)
@@ -52,7 +52,7 @@ def _folder(folder: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def _tour(home: Home, say: Say) -> None:
+def _tour(home: Home, stays: bool, say: Say) -> None:
     scenarios = home.folder / "scenarios"
     before = set(scenarios.glob("*.jsonl"))
     with _daemon(home, scenarios, say) as address:
@@ -66,17 +66,17 @@ def _tour(home: Home, say: Say) -> None:
         if _show(_moorage("replay", "--explain", str(scenario)), say) != 0:
             raise DemoFailed("the recorded scenario does not replay")
         say("\n" + REMARK.format("The way that the connection took, on the diagram of its machine:"))
-        _draw(home, scenario, say)
+        _draw(scenario, home.folder / "path.svg" if stays else None, say)
 
 
-def _draw(home: Home, scenario: Path, say: Say) -> None:
-    """As Mermaid on the terminal; as a picture too where graphviz is and the folder stays."""
+def _draw(scenario: Path, picture: Path | None, say: Say) -> None:
+    """As Mermaid on the terminal; as a picture too where graphviz is and somebody can look at it afterwards."""
     if _show(_moorage("diagram", "connection", "--no-stays", "--path", str(scenario)), say) != 0:
         raise DemoFailed("the path cannot be drawn")
-    if shutil.which("dot"):
-        picture = home.folder / "path.svg"
+    if picture and shutil.which("dot"):
         if _show(_moorage("diagram", "--format", "svg", "--path", str(scenario), "-o", str(picture)), say) != 0:
             raise DemoFailed("the picture cannot be drawn")
+        say(f"(a browser shows {picture})")
 
 
 def _moorage(*words: str) -> list[str]:

@@ -41,7 +41,7 @@ def bring_engine(folder: Path, host: str = "", say: Say = say_now) -> Dockerd | 
             "podman.socket`), or say where it is with DOCKER_HOST; a refused permission means: join the group docker"
         )
     if program("dockerd") is None:
-        bring(["engine", "guest"], say)  # in one go: whoever wants an engine here wants something to run in it
+        bring(["engine"], say)
     if SYSTEMD.is_dir():
         _by_systemd(say)
         return None

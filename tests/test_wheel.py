@@ -149,3 +149,18 @@ def test_importing_costs_little(installed: Installed) -> None:
     answers = [installed.run("python", "-c", code).stdout.splitlines() for _ in range(5)]
     assert min(float(seconds) for seconds, _ in answers) <= 0.5
     assert answers[0][1] == "[]"
+
+
+@pytest.mark.slow
+def test_its_libraries_come_with_it(wheel: Path, tmp_path: Path) -> None:
+    """An environment that has nothing, and the package index: what is imported is what the wheel asks for."""
+    run([PYTHON, "-m", "venv", str(tmp_path / "venv")])
+    python = str(tmp_path / "venv" / "bin" / "python")
+    run([python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", str(wheel)])
+    run([python, "-m", "pip", "check"])
+    rooms = [*(HOME / "moorage").rglob("*.py"), *(HOME / "actors").rglob("*.py"), *(HOME / "fsm").rglob("*.py")]
+    names = sorted(".".join(path.relative_to(HOME).with_suffix("").parts) for path in rooms)
+    wanted = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
+    code = "import importlib, moorage, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+    run(["env", "-C", str(tmp_path), python, "-I", "-c", code, *wanted])
+    run([str(tmp_path / "venv" / "bin" / "moorage"), "diagram", "container"])

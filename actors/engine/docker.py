@@ -175,8 +175,9 @@ class DockerEngine:
 
     async def import_image(self, tar: Path, reference: str, changes: Sequence[str] = ()) -> str:
         """Make an image of one layer from a tar file and tag it; `changes` are Dockerfile lines. Returns its id."""
-        repository, _, tag = checked_reference(reference).rpartition(":")
-        params = [("fromSrc", "-"), ("repo", repository), ("tag", tag), *(("changes", line) for line in changes)]
+        # Name and tag in one: Podman does not read `tag` here, and Docker takes both ways.
+        named = [("fromSrc", "-"), ("repo", checked_reference(reference))]
+        params = [*named, *(("changes", line) for line in changes)]
         return await aio(self._unbounded, self._import, tar, params)
 
     async def _import(self, tar: Path, params: Params) -> str:
@@ -200,12 +201,14 @@ class DockerEngine:
             async with await send(self._control, "containers/create", params, body) as response:
                 return str((await response.json())["Id"])
         except DockerError as error:
-            if error.status != 409:
+            if error.status not in (409, 500):  # Podman answers 500 to a name that is taken
                 raise
-            # The name is taken: by an earlier try of ours whose answer got lost?
+            # Taken by an earlier try of ours whose answer got lost?
             found = await self._show(name)
-            if found is None or _labels(found).get(TOKEN_LABEL) != token:
+            if found is None:
                 raise
+            if _labels(found).get(TOKEN_LABEL) != token:
+                raise EngineFault("conflict", one_line(str(error.message))) from error
             return str(found["Id"])
 
     async def _show(self, name: str) -> dict[str, Any] | None:

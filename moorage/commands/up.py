@@ -1,8 +1,12 @@
 """`moorage up`: from nothing to a login in one command."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from protocol.settings import Settings
 
 
 @click.command(name="up")
@@ -27,6 +31,7 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
     """
     from moorage.commands.daemon import FAILURES, read_config, serve_until_stopped
     from moorage.commands.problem import sentences
+    from moorage.debian import bring, program
     from moorage.dockerd import bring_engine
     from moorage.first_run import DEMO_USER, as_text, prepare, ssh_line
     from moorage.guest_image import make_guest_image
@@ -36,6 +41,7 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
         home = prepare(folder, GUEST_IMAGE)
         reading = read_config(home.config)
         settings = reading.settings
+        bring(needs(settings), click.echo)
         if dockerd := bring_engine(folder, settings.docker.connection.host, click.echo):
             click.echo(f"Docker goes on when Moorage has ended; `kill {dockerd.pid}` stops it")
         if settings.docker.execution.container.get("Image") == GUEST_IMAGE:
@@ -47,5 +53,18 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
             click.echo(
                 f"\nMoorage is ready. Log in from another terminal; Ctrl-C here ends it.\n\n    {as_text(line)}\n"
             )
+            if program("ssh") is None:
+                click.echo("There is no `ssh` on this machine: `apt-get install openssh-client` as root brings it.\n")
 
     context.exit(serve_until_stopped(reading, record, on_ready))
+
+
+def needs(settings: "Settings") -> list[str]:
+    """What serving takes from the system, and, where it can be had at once, the ssh that the printed line calls."""
+    from moorage.debian import may_install
+    from protocol.settings import GUEST_IMAGE
+
+    wanted = [] if settings.docker.connection.host else ["engine"]
+    if settings.docker.execution.container.get("Image") == GUEST_IMAGE:
+        wanted.append("guest")
+    return [*wanted, "login"] if may_install() else wanted

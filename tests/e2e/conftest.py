@@ -1,5 +1,6 @@
 """What a whole run needs of the machine: an image with a shell, and a place where nothing has been yet."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from moorage.guest_image import ensure_guest_image
 from protocol.settings import DockerConnection
 from tests.e2e import outside
 from tests.e2e.runs import Setup
-from tests.fixtures_engine import RUN
+from tests.fixtures_engine import RUN, missing
 
 
 async def make_guest(reference: str) -> None:
@@ -36,6 +37,8 @@ def setup(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     marks = {mark.name for mark in request.node.iter_markers()}
+    if "openssh" in marks and shutil.which("ssh") is None:
+        missing("no OpenSSH client (Debian: openssh-client)")
     made = Setup(tmp_path, request.getfixturevalue("guest") if "engine" in marks else "")
     if "registry" in marks:
         made.registry = request.getfixturevalue("registry")

@@ -87,3 +87,18 @@ async def test_a_state_folder_that_cannot_be_is_one_sentence(settings: Settings,
         with pytest.raises(CannotServe, match="cannot keep state in"):
             async with serve(replace(settings, state=f"{tmp_path}/file/x"), engine=engine):
                 raise AssertionError("it must not serve")
+
+
+@pytest.mark.trio
+async def test_without_a_control_socket_it_serves_all_the_same(settings: Settings, tmp_path: Path) -> None:
+    """A path that no socket can have, because it is too long."""
+    said = Said()
+    deep = replace(settings, state=str(tmp_path / ("x" * 120)))
+    async with (
+        FakeEngine.open() as engine,
+        serve(deep, say=said, engine=engine) as server,
+        await trio.open_tcp_stream("127.0.0.1", server.port) as stream,
+    ):
+        assert (await stream.receive_some(8)) == b"SSH-2.0-"
+    assert said.count("MOORAGE_CONTROL_FAILED") == 1
+    assert said[-1] == "MOORAGE_STOPPED"

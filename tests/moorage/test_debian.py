@@ -1,6 +1,7 @@
 """What the system lacks is installed or named in one sentence, and an engine is found, started or explained."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,47 @@ def test_who_is_not_root_reads_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         "this machine lacks one, two (names of Debian's packages): install with `apt-get install one two` as root, "
         "or what your system calls them, and try again"
     )
+
+
+@pytest.fixture
+def no_engine_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without engine or socket; the folder is the user's own for sockets, and first on the path."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(debian, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr(debian, "SYSTEM_SOCKETS", (str(tmp_path / "system.sock"),))
+    return tmp_path
+
+
+def test_an_engine_is_one_that_listens(no_engine_here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that its engine left behind is none; one that lets in others only is."""
+    assert not debian.ENGINE.here()
+    for name in ("system.sock", "docker.sock"):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(no_engine_here / name))
+            server.listen()
+            assert debian.ENGINE.here()
+        assert not debian.ENGINE.here(), "the file is still there"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    assert debian.ENGINE.here()
+
+
+def test_a_socket_for_others_is_an_engine(no_engine_here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert debian.ENGINE.here()
+
+
+@pytest.mark.parametrize(("name", "user", "here"), [("dockerd", 0, True), ("podman", 0, False), ("podman", 1, True)])
+def test_a_program_that_makes_an_engine(
+    no_engine_here: Path, monkeypatch: pytest.MonkeyPatch, name: str, user: int, here: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    write_program(no_engine_here / name, "exit 1")
+    assert debian.ENGINE.here() is here
 
 
 def test_it_runs_as_a_program_before_there_is_anything_else() -> None:

@@ -120,6 +120,7 @@ def test_limits_given_flat_and_nested() -> None:
     assert problem.path == "docker.execution.host.resources.memory"
     assert _refusal(docker={"execution": {"host": {"capadd": [], "CapAdd": []}}}).found == "CapAdd is given twice"
     assert _refusal(docker={"execution": {"host": {"resources": 5}}}).allowed == "a mapping"
+    assert _refusal(docker={"execution": {"host": 5}}).allowed == "a mapping"
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,18 @@ async def test_conflict_with_one_that_is_gone_again(crooked: CrookedEngine) -> N
         assert await engine.create_container(order) == "abc"
 
 
+async def test_a_taken_name_is_a_conflict_also_where_the_engine_says_500(crooked: CrookedEngine) -> None:
+    """Podman does; what else is wrong inside the engine stays what it is."""
+    crooked.answers["POST /containers/create"] = refused(500, "that name is already in use")
+    crooked.answers["GET /containers/n/json"] = http(200, FOUND)
+    async with connect(crooked) as engine:
+        assert await engine.create_container(ContainerOrder(name="n", token="t", image="i")) == "abc"
+        another = ContainerOrder(name="n", token="another", image="i")
+        assert (await fault_of(engine.create_container(another))).fault == "conflict"
+        crooked.answers["GET /containers/n/json"] = refused(404, "no such container")
+        assert (await fault_of(engine.create_container(another))).fault == "internal"
+
+
 async def test_wait(crooked: CrookedEngine) -> None:
     crooked.answers["GET /containers/c/json"] = http(200, FOUND)
     async with connect(crooked) as engine:
