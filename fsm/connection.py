@@ -68,6 +68,18 @@ def drains_for_nobody(cell: ConnectionCell, event: Event) -> bool:
     return cell.drain and not cell.sessions
 
 
+def no_forward(cell: ConnectionCell, event: RequestRefused) -> bool:
+    return event.refused_by == "forwarding"
+
+
+def no_reverse(cell: ConnectionCell, event: RequestRefused) -> bool:
+    return event.refused_by == "reverse_forwarding"
+
+
+def sessions_suffice(cell: ConnectionCell, event: RequestRefused) -> bool:
+    return event.refused_by == "max_sessions"
+
+
 # Makers
 
 
@@ -170,6 +182,8 @@ NO_LOGIN, LATE = codes.SSH_HANDSHAKE_FAILED, codes.MOORAGE_LOGIN_GRACE
 NO, YES = codes.SSH_AUTH_FAILED, (codes.SSH_AUTH_SUCCESSFUL, codes.SSH_HANDSHAKE_SUCCESSFUL)
 REJECTED, DIED = codes.SSH_BACKEND_REJECTED_HANDSHAKE, codes.MOORAGE_CONTAINER_DIED
 REFUSED = codes.SSH_NEW_CHANNEL_REJECTED
+FORWARD, REVERSE, ENOUGH = (codes.SECURITY_FORWARDING_REJECTED, codes.SECURITY_REVERSE_FORWARDING_REJECTED,
+                            codes.SECURITY_MAX_SESSIONS)  # fmt: skip
 CRASHED = codes.MOORAGE_CONNECTION_CRASHED
 ENDING = codes.MOORAGE_TERMINATING
 
@@ -196,6 +210,9 @@ ROWS = (
     Row("CN0304", S.LANDING,     ContainerProgressed, None,          pass_on),
     Row("CN0305", S.LANDING,     SessionOpened,       None,          welcome),
     Row("CN0306", S.LANDING,     SessionEnded,        None,          forget),
+    Row("CN0314", S.LANDING,     RequestRefused,      None,          None,        no_forward,         (FORWARD,)),
+    Row("CN0315", S.LANDING,     RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
+    Row("CN0316", S.LANDING,     RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0307", S.LANDING,     RequestRefused,      None,          None,        None,               (REFUSED,)),
     Row("CN0308", S.LANDING,     Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0309", S.LANDING,     ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
@@ -206,6 +223,9 @@ ROWS = (
     Row("CN0401", S.SERVING,     SessionOpened,       None,          welcome),
     Row("CN0402", S.SERVING,     SessionEnded,        None,          forget),
     Row("CN0403", S.SERVING,     ContainerExited,     S.STRANDED,    died,        None,               (DIED,)),
+    Row("CN0412", S.SERVING,     RequestRefused,      None,          None,        no_forward,         (FORWARD,)),
+    Row("CN0413", S.SERVING,     RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
+    Row("CN0414", S.SERVING,     RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0404", S.SERVING,     RequestRefused,      None,          None,        None,               (REFUSED,)),
     Row("CN0405", S.SERVING,     Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0406", S.SERVING,     ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
@@ -219,6 +239,9 @@ ROWS = (
     Row("CN0502", S.STRANDED,    SessionEnded,        S.CLOSING,     close_ended, was_last_session),
     Row("CN0503", S.STRANDED,    SessionEnded,        None,          forget),
     Row("CN0504", S.STRANDED,    DeadlinePassed,      S.CLOSING,     close,       None,               (), FAREWELL),
+    Row("CN0511", S.STRANDED,    RequestRefused,      None,          None,        no_forward,         (FORWARD,)),
+    Row("CN0512", S.STRANDED,    RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
+    Row("CN0513", S.STRANDED,    RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0505", S.STRANDED,    RequestRefused,      None,          None,        None,               (REFUSED,)),
     Row("CN0506", S.STRANDED,    Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0507", S.STRANDED,    ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
@@ -230,6 +253,9 @@ ROWS = (
     Row("CN0602", S.DRAINING,    SessionEnded,        S.CLOSING,     close_ended, was_last_session),
     Row("CN0603", S.DRAINING,    SessionEnded,        None,          forget),
     Row("CN0604", S.DRAINING,    ContainerExited,     S.STRANDED,    died),  # expected after our TERM
+    Row("CN0611", S.DRAINING,    RequestRefused,      None,          None,        no_forward,         (FORWARD,)),
+    Row("CN0612", S.DRAINING,    RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
+    Row("CN0613", S.DRAINING,    RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0605", S.DRAINING,    RequestRefused,      None,          None,        None,               (REFUSED,)),
     Row("CN0606", S.DRAINING,    Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0607", S.DRAINING,    ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),

@@ -48,6 +48,14 @@ from protocol.session import (
 from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.terminal import SizeWanted, TerminalClosed, TerminalOpened
 
+REFUSALS: dict[tuple[str, str], Code] = {
+    ("security", "exec"): codes.SECURITY_EXEC_REJECTED,
+    ("security", "shell"): codes.SECURITY_SHELL_REJECTED,
+    ("security", "subsystem"): codes.SECURITY_SUBSYSTEM_REJECTED,
+    ("dockerrun", "exec"): codes.DOCKERRUN_EXEC_DISABLED,
+    **dict.fromkeys((("environment", "exec"), ("environment", "subsystem")), codes.SECURITY_EXEC_FAILED_SETENV),
+}
+
 # Makers: what is noted
 
 
@@ -229,10 +237,17 @@ def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
 
 
 def refuse(cell: SessionCell, event: ProgramWanted) -> Effects:
-    code = codes.MOORAGE_COMMAND_REFUSED
-    if event.program == "subsystem":
-        code = codes.DOCKER_SUBSYSTEM_NOT_SUPPORTED
+    unknown = codes.DOCKER_SUBSYSTEM_NOT_SUPPORTED if event.program == "subsystem" else codes.MOORAGE_COMMAND_REFUSED
+    code = REFUSALS.get((event.refused_by, event.program), unknown)
     return _give_up(code, event.why, STATUS_NOT_RUN)
+
+
+def tell_no_tty(cell: SessionCell, event: PtyWanted) -> Effects:
+    return _tell_once(cell, codes.SECURITY_TTY_REJECTED)
+
+
+def tell_no_signal(cell: SessionCell, event: SignalWanted) -> Effects:
+    return _tell_once(cell, codes.SECURITY_SIGNAL_REJECTED)
 
 
 def give_up(cell: SessionCell, event: Event) -> Effects:
@@ -345,6 +360,14 @@ def _close_terminal(cell: SessionCell) -> Effects:
 
 def _give_up(code: Code, why: str, status: int) -> Effects:
     return TellUser(text=code.user.format(why=why), code=code.name), SendExit(status=status)
+
+
+def _tell_once(cell: SessionCell, code: Code) -> Effects:
+    """A client can ask as often as it likes; the sentence is for its user, and one is enough."""
+    if code.name in cell.told:
+        return ()
+    cell.told = (*cell.told, code.name)
+    return (TellUser(text=code.user, code=code.name),)
 
 
 def _why(cell: SessionCell, event: Event) -> str:

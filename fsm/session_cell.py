@@ -7,10 +7,13 @@ from protocol.session import (
     EnvOffered,
     ExecInspected,
     ExecInspectFailed,
+    OddRequest,
     OutputEnded,
     Program,
     ProgramExited,
     ProgramWanted,
+    PtyWanted,
+    SignalWanted,
 )
 from protocol.session import SessionState as S
 from protocol.settings import ExecutionMode
@@ -54,6 +57,7 @@ class SessionCell(RetryCell):
     exit: ContainerExited | None = None
     exited: ProgramExited | None = None  # as the agent tells it
     output_ended: bool = False
+    told: tuple[str, ...] = ()  # codes of refusals that the user has read already
     broken: str = ""  # why the output ended too early
 
 
@@ -73,6 +77,35 @@ def agent_is_here(cell: SessionCell, event: Event) -> bool:
 
 def program_exit_is_known(cell: SessionCell, event: Event) -> bool:
     return cell.exited is not None
+
+
+def policy_refuses(cell: SessionCell, event: EnvOffered | PtyWanted | SignalWanted) -> bool:
+    """The event carries the answer that the client was given at once."""
+    return event.refused_by == "security"
+
+
+def no_x11(cell: SessionCell, event: OddRequest) -> bool:
+    return event.refused_by == "security" and event.what == "x11-req"
+
+
+def no_exec(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "security" and event.program == "exec"
+
+
+def no_shell(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "security" and event.program == "shell"
+
+
+def no_subsystem(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "security" and event.program == "subsystem"
+
+
+def commands_are_off(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "dockerrun"
+
+
+def env_is_too_small(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "environment"
 
 
 def is_taken(cell: SessionCell, event: EnvOffered) -> bool:

@@ -12,6 +12,7 @@ from protocol.container import ContainerExited, ContainerFailed, ContainerLanded
 from protocol.session import (
     ChannelClosed,
     ChannelOpened,
+    CommandForced,
     EnvOffered,
     ExecAttached,
     ExecAttachFailed,
@@ -47,6 +48,11 @@ ALREADY = codes.DOCKER_PROGRAM_ALREADY_RUNNING
 MEMORY = codes.MOORAGE_OUT_OF_MEMORY
 NOT_RUNNING, NO_AGENT = codes.DOCKER_PROGRAM_NOT_RUNNING, codes.DOCKER_EXEC_SIGNAL_FAILED_NO_AGENT
 EXEC = codes.DOCKER_EXEC
+NO_ENV, NO_TTY, NO_SIGNAL = codes.SECURITY_ENV_REJECTED, codes.SECURITY_TTY_REJECTED, codes.SECURITY_SIGNAL_REJECTED
+NO_EXEC, NO_SHELL = codes.SECURITY_EXEC_REJECTED, codes.SECURITY_SHELL_REJECTED
+NO_SUBSYSTEMS, NO_COMMANDS = codes.SECURITY_SUBSYSTEM_REJECTED, codes.DOCKERRUN_EXEC_DISABLED
+NO_X11, FORCING = codes.SECURITY_X11_FORWARDING_REJECTED, codes.SECURITY_EXEC_FORCING_COMMAND
+NO_SETENV = codes.SECURITY_EXEC_FAILED_SETENV
 CREATE, CREATE_FAILED = codes.DOCKER_EXEC_CREATE, codes.DOCKER_EXEC_CREATE_FAILED
 ATTACH, ATTACH_FAILED = codes.DOCKER_EXEC_ATTACH, codes.DOCKER_EXEC_ATTACH_FAILED
 SPAWN, SPAWN_FAILED = codes.MOORAGE_SPAWN, codes.MOORAGE_SPAWN_FAILED
@@ -58,17 +64,27 @@ SENT, BY_SIGNAL, SLOW = codes.SSH_EXIT, codes.SSH_EXIT_SIGNAL, codes.DOCKER_CLOS
 ROWS = (
     #   id        in state              on                   to                    do                     when                        says
     Row("SS0101", S.OPEN,               ChannelOpened,       None,                 do.open_,              None,                       (NEW,)),
+    Row("SS0122", S.OPEN,               EnvOffered,          None,                 None,                  when.policy_refuses,        (NO_ENV,)),
     Row("SS0102", S.OPEN,               EnvOffered,          None,                 None,                  when.is_taken),
     Row("SS0103", S.OPEN,               EnvOffered,          None,                 None,                  None,                       (ODD,)),
+    Row("SS0123", S.OPEN,               PtyWanted,           None,                 do.tell_no_tty,        when.policy_refuses,        (NO_TTY,)),
     Row("SS0104", S.OPEN,               PtyWanted,           None,                 do.note_pty),
     Row("SS0105", S.OPEN,               WindowChanged,       None,                 do.note_size),
+    Row("SS0124", S.OPEN,               SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0106", S.OPEN,               SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
+    Row("SS0125", S.OPEN,               OddRequest,          None,                 None,                  when.no_x11,                (NO_X11,)),
     Row("SS0107", S.OPEN,               OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0108", S.OPEN,               InputEnded,          None),
     Row("SS0109", S.OPEN,               ContainerLanded,     None,                 do.note_landed),
     Row("SS0110", S.OPEN,               ContainerFailed,     None,                 do.note_failed),
     Row("SS0111", S.OPEN,               ContainerExited,     None,                 do.note_died),
     Row("SS0112", S.OPEN,               ContainerProgressed, None),
+    Row("SS0126", S.OPEN,               CommandForced,       None,                 None,                  None,                       (FORCING,)),
+    Row("SS0127", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.no_exec,               (NO_EXEC,)),
+    Row("SS0128", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.no_shell,              (NO_SHELL,)),
+    Row("SS0129", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.no_subsystem,          (NO_SUBSYSTEMS,)),
+    Row("SS0130", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.commands_are_off,      (NO_COMMANDS,)),
+    Row("SS0131", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.env_is_too_small,      (NO_SETENV,)),
     Row("SS0113", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.subsystem_is_unknown,  (NO_SUBSYSTEM,)),
     Row("SS0114", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.program_is_refused,    (REFUSED,)),
     Row("SS0115", S.OPEN,               ProgramWanted,       S.CLOSING,            do.give_up,            when.container_has_failed,  (NO_CONTAINER,)),
@@ -90,6 +106,7 @@ ROWS = (
     Row("SS0207", S.LANDING,            ContainerProgressed, None),
     Row("SS0208", S.LANDING,            OutputEnded,         None,                 do.note_output_ended),  # it ended before we heard of its start
     Row("SS0209", S.LANDING,            WindowChanged,       None,                 do.note_size),
+    Row("SS0219", S.LANDING,            SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0216", S.LANDING,            SignalWanted,        None,                 do.hold_signal,        when.mode_is_session),
     Row("SS0210", S.LANDING,            SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS0211", S.LANDING,            OddRequest,          None,                 None,                  None,                       (ODD,)),
@@ -104,6 +121,7 @@ ROWS = (
     Row("SS0304", S.CREATING,           DeadlinePassed,      S.CLOSING,            do.fail_create,        None,                       (CREATE_FAILED,), COMMAND),
     Row("SS0305", S.CREATING,           ContainerExited,     S.CLOSING,            do.give_up,            None,                       (NO_CONTAINER,)),
     Row("SS0306", S.CREATING,           WindowChanged,       None,                 do.note_size),
+    Row("SS0313", S.CREATING,           SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0307", S.CREATING,           SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS0308", S.CREATING,           OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0309", S.CREATING,           InputEnded,          None),
@@ -115,6 +133,7 @@ ROWS = (
     Row("SS0402", S.CREATING_AGAIN,     DeadlinePassed,      S.CLOSING,            do.fail_create,        None,                       (CREATE_FAILED,), COMMAND),
     Row("SS0403", S.CREATING_AGAIN,     ContainerExited,     S.CLOSING,            do.give_up,            None,                       (NO_CONTAINER,)),
     Row("SS0404", S.CREATING_AGAIN,     WindowChanged,       None,                 do.note_size),
+    Row("SS0411", S.CREATING_AGAIN,     SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0405", S.CREATING_AGAIN,     SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS0406", S.CREATING_AGAIN,     OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0407", S.CREATING_AGAIN,     InputEnded,          None),
@@ -130,6 +149,7 @@ ROWS = (
     Row("SS0505", S.ATTACHING,          OutputEnded,         None,                 do.note_output_ended),  # it ended before we heard of its start
     Row("SS0506", S.ATTACHING,          ContainerExited,     None,                 do.note_exit),  # the attach fails or its output ends
     Row("SS0507", S.ATTACHING,          WindowChanged,       None,                 do.note_size),
+    Row("SS0515", S.ATTACHING,          SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0508", S.ATTACHING,          SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS0509", S.ATTACHING,          OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0510", S.ATTACHING,          InputEnded,          None),
@@ -146,6 +166,7 @@ ROWS = (
     Row("SS0616", S.RUNNING,            ProgramExited,       S.DRAINING,           do.note_program_exit),
     Row("SS0617", S.RUNNING,            WindowChanged,       None,                 do.resize_program,     when.agent_is_here),
     Row("SS0606", S.RUNNING,            WindowChanged,       None,                 do.resize),
+    Row("SS0619", S.RUNNING,            SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0618", S.RUNNING,            SignalWanted,        None,                 do.signal_program,     when.agent_is_here),
     Row("SS0607", S.RUNNING,            SignalWanted,        None,                 do.signal,             when.program_is_container),
     Row("SS0608", S.RUNNING,            SignalWanted,        None,                 None,                  None,                       (NO_AGENT,)),
@@ -162,6 +183,7 @@ ROWS = (
     Row("SS0701", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,         when.ended_by_our_signal,   (CODE, BY_SIGNAL)),
     Row("SS0702", S.AWAITING_EXIT,      ContainerExited,     S.CLOSING,            do.finish_own,         None,                       (CODE, SENT)),
     Row("SS0703", S.AWAITING_EXIT,      WindowChanged,       None),
+    Row("SS0717", S.AWAITING_EXIT,      SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0713", S.AWAITING_EXIT,      SignalWanted,        None,                 do.signal_program,     when.agent_is_here),
     Row("SS0704", S.AWAITING_EXIT,      SignalWanted,        None,                 do.signal),
     Row("SS0705", S.AWAITING_EXIT,      SignalDelivered,     None,                 do.note_signal),
@@ -184,6 +206,7 @@ ROWS = (
     Row("SS0813", S.DRAINING,           ProgramExited,       None,                 do.note_program_exit),  # the container has ended, and the agent was heard after the engine
     Row("SS0814", S.DRAINING,           ContainerExited,     None,                 do.note_exit),
     Row("SS0804", S.DRAINING,           WindowChanged,       None),
+    Row("SS0818", S.DRAINING,           SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0805", S.DRAINING,           SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS0806", S.DRAINING,           SignalDelivered,     None,                 do.note_signal),
     Row("SS0807", S.DRAINING,           OddRequest,          None,                 None,                  None,                       (ODD,)),
@@ -204,6 +227,7 @@ ROWS = (
     Row("SS0906", S.READING_EXIT,       DeadlinePassed,      S.CLOSING,            do.finish_lost,        None,                       (CODE_FAILED,),   EXIT),
     Row("SS0907", S.READING_EXIT,       ContainerExited,     None,                 do.note_exit),
     Row("SS0908", S.READING_EXIT,       WindowChanged,       None),
+    Row("SS0919", S.READING_EXIT,       SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS0909", S.READING_EXIT,       SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS0910", S.READING_EXIT,       OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0911", S.READING_EXIT,       InputEnded,          None),
@@ -215,6 +239,7 @@ ROWS = (
     Row("SS1002", S.READING_EXIT_AGAIN, DeadlinePassed,      S.CLOSING,            do.finish_lost,        None,                       (CODE_FAILED,),   EXIT),
     Row("SS1003", S.READING_EXIT_AGAIN, ContainerExited,     S.CLOSING,            do.finish_dead,        None,                       (SENT,)),
     Row("SS1004", S.READING_EXIT_AGAIN, WindowChanged,       None),
+    Row("SS1011", S.READING_EXIT_AGAIN, SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS1005", S.READING_EXIT_AGAIN, SignalWanted,        None,                 None,                  None,                       (NOT_RUNNING,)),
     Row("SS1006", S.READING_EXIT_AGAIN, OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS1007", S.READING_EXIT_AGAIN, InputEnded,          None),
@@ -247,12 +272,14 @@ ROWS = (
     Row("SS1123", S.CLOSING,            ProgramSpawned,      None),
     Row("SS1124", S.CLOSING,            SpawnFailed,         None),
     Row("SS1125", S.CLOSING,            ProgramExited,       None),
+    Row("SS1126", S.CLOSING,            CommandForced,       None),
 
     Row("SS1201", S.SPAWNING,           ProgramSpawned,      S.RUNNING,            do.note_spawned),
     Row("SS1202", S.SPAWNING,           SpawnFailed,         S.CLOSING,            do.fail_spawn,         None,                       (SPAWN_FAILED,)),
     Row("SS1203", S.SPAWNING,           DeadlinePassed,      S.CLOSING,            do.fail_spawn,         None,                       (SPAWN_FAILED,),  COMMAND),
     Row("SS1204", S.SPAWNING,           ContainerExited,     S.CLOSING,            do.give_up,            None,                       (NO_CONTAINER,)),
     Row("SS1205", S.SPAWNING,           WindowChanged,       None,                 do.resize_program),  # the link keeps the order
+    Row("SS1213", S.SPAWNING,           SignalWanted,        None,                 do.tell_no_signal,     when.policy_refuses,        (NO_SIGNAL,)),
     Row("SS1206", S.SPAWNING,           SignalWanted,        None,                 do.signal_program),
     Row("SS1207", S.SPAWNING,           OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS1208", S.SPAWNING,           InputEnded,          None),

@@ -101,7 +101,7 @@ working; `MOORAGE_…` are ours. No code is ever renamed or reused. The rows are
 
 
 def _section(entry: Entry) -> str:
-    lines = [f"\n## {entry.code}\n", f"Level **{entry.level}**: {entry.text}.\n", f"{entry.explains}\n"]
+    lines = [f"\n## {entry.code}\n", f"Level **{entry.level}**: {entry.text.rstrip('.')}.\n", f"{entry.explains}\n"]
     if entry.user:
         lines.append(f"The user reads: “{entry.user}”\n")
     lines.append("Emitted by:\n")

@@ -5,7 +5,7 @@ a library or a look at other files (algorithms, host keys, authorized keys).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from actors.ssh import auth, keys, options
+from moorage.containerssh import differences
 from protocol.settings import Settings, User
 from protocol.settings_problem import Plain, Problem, SettingsError, above, is_within, join
 from protocol.settings_read import Reading, read_settings
@@ -32,7 +33,12 @@ class Unreadable(Exception):
 
 def load(path: Path) -> Reading:
     """Read and check a configuration file. Raises Unreadable, or SettingsError with everything that is wrong."""
-    raw = _RawFile(path)
+    return load_text(path, read_file(path))
+
+
+def load_text(path: Path, data: bytes) -> Reading:
+    """The same for what `path` would hold."""
+    raw = RawFile(path, data)
     try:
         reading = read_settings(raw.tree)
         settings: Settings | None = reading.settings
@@ -48,12 +54,18 @@ def load(path: Path) -> Reading:
     return Reading(settings, warnings)
 
 
-def check_config(path: Path, out: TextIO) -> int:
-    """`moorage check-config`: say what is wrong, or `ok`. 0: usable, 1: not, 2: the file cannot be read."""
+def check_config(path: Path, out: TextIO, containerssh: bool = False) -> int:
+    """`moorage check-config`: say what is wrong, or `ok`. 0: usable, 1: not, 2: the file cannot be read.
+
+    `containerssh`: and what is different from ContainerSSH with this file.
+    """
     try:
-        warnings, problems = load(path).warnings, tuple[Problem, ...]()
+        data = read_file(path)
+        reading = load_text(path, data)
+        settings: Settings | None = reading.settings
+        warnings, problems = reading.warnings, tuple[Problem, ...]()
     except SettingsError as error:
-        warnings, problems = error.warnings, error.problems
+        settings, warnings, problems = error.settings, error.warnings, error.problems
     except Unreadable as error:
         out.write(f"{error}\n")
         return 2
@@ -61,6 +73,9 @@ def check_config(path: Path, out: TextIO) -> int:
         out.write(f"{problem}\n")
     for warning in warnings:
         out.write(f"warning: {warning}\n")
+    if containerssh and settings is not None:
+        for difference in differences(settings, RawFile(path, data).paths()):
+            out.write(f"different: {difference}\n")
     if not problems:
         out.write("ok\n")
     return 1 if problems else 0
@@ -103,21 +118,26 @@ def _more_problems(settings: Settings, known: Iterable[Problem]) -> list[Problem
     return [Problem(path, sentence) for path, sentence in fresh]
 
 
-class _RawFile:
+def read_file(path: Path) -> bytes:
+    """What is in it. Raises Unreadable."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror or error}") from None
+    if len(data) > FILE_BYTES_MAX:
+        raise Unreadable(f"{path}: larger than {FILE_BYTES_MAX} bytes")
+    return data
+
+
+class RawFile:
     """A file as a raw tree, the line of each path in it, and keys that it gives twice."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: bytes) -> None:
         self.name = str(path)
         self.problems: list[Problem] = []
         self._lines: dict[str, int] = {}  # path in lower case -> line, from 1
         self._values = 0
-        try:
-            with path.open("rb") as file:
-                data = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            raise Unreadable(f"{path}: {error.strerror or error}") from None
-        if len(data) > FILE_BYTES_MAX:
-            raise Unreadable(f"{path}: larger than {FILE_BYTES_MAX} bytes")
         try:
             self.tree = self._json(data) if path.suffix == ".json" else self._yaml(data)
         except RecursionError:
@@ -125,6 +145,10 @@ class _RawFile:
 
     def with_lines(self, problems: Iterable[Problem]) -> list[Problem]:
         return [replace(problem, line=self._line(problem.path)) for problem in problems]
+
+    def paths(self) -> frozenset[str]:
+        """Every key and item that the file has, in lower case."""
+        return frozenset(_paths(self.tree, ""))
 
     def _line(self, path: str) -> int:
         """The line of `path`, or of the nearest thing around it; 0 for the whole file."""
@@ -208,6 +232,14 @@ class _RawFile:
         for other in merged:  # what is said here goes before what is merged in
             result = {**other, **result} if isinstance(other, dict) else result
         return result
+
+
+def _paths(tree: object, path: str) -> Iterator[str]:
+    if path:
+        yield path.lower()
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _paths(value, join(path, str(key)))
 
 
 class _Pairs(list[tuple[str, object]]):

@@ -39,6 +39,7 @@ from protocol.container import Link as LinkKind
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
+from protocol.settings_problem import Problem
 from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
@@ -285,7 +286,7 @@ def run_serve(
     *,
     record: str | None = None,
     on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
-    warnings: Iterable[str] = (),
+    warnings: Iterable[Problem] = (),
 ) -> int:
     """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
 
@@ -298,8 +299,8 @@ def run_serve(
     except LogUnavailable as error:
         raise CannotServe(str(error)) from error
     for warning in warnings:
-        log.write(codes.MOORAGE_CONFIG_WARNING, {"warning": warning})
-    if settings.docker.execution.disable_agent:
+        log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
+    if settings.docker.execution.disable_agent and settings.backend == "docker":
         log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
     try:
         trio.run(_serve_until_stopped, settings, log, on_ready)

@@ -27,6 +27,7 @@ PHRASES: Mapping[str, str] = {
     "channel_opened": "the client opened a channel ({mode} mode, image {image})",
     "env_offered": "the client offered the variable {name} {why}",
     "pty_wanted": "the client asked for a terminal, {term} of {size}",
+    "command_forced": "another program took the place of what it asked for, by the word of {origin}",
     "program_wanted": "the client asked for {program} {command} {why}",
     "window_changed": "the client's window became {size}",
     "signal_wanted": "the client sent signal {signal}",

@@ -181,6 +181,52 @@ DOCKER_GUEST_AGENT_DISABLED = _docker("GUEST_AGENT_DISABLED", "warning", "the gu
 DOCKER_CONFIG_ERROR = _docker("CONFIG_ERROR", "error", "the configuration is not usable",
     "The file was read and refused; each problem is listed with path, what was found and what is allowed.", outside=True)
 
+DOCKERRUN_DEPRECATED = Code("DOCKERRUN_DEPRECATED", "warning", "You are using the dockerrun backend deprecated since ContainerSSH 0.4. "
+    "This backend will be removed in the future. Please switch to the new docker backend as soon as possible. "
+    "See https://containerssh.io/deprecations/dockerrun for details.",
+    "The configuration has ContainerSSH's old dockerrun tree. It is understood as it was then. Said once, at start.", outside=True)
+CONFIG_LISTEN_DEPRECATED = Code("CONFIG_LISTEN_DEPRECATED", "warning", "the key listen is deprecated since ContainerSSH 0.4: it is ssh.listen now",
+    "The configuration has the address to listen on where ContainerSSH had it before 0.4. Said once, at start.", outside=True)
+
+DOCKERRUN_EXEC_DISABLED = Code("DOCKERRUN_EXEC_DISABLED", "notice", "refused: commands are disabled",
+    "dockerrun.config.disableCommand, ContainerSSH's before 0.4. Today it is security.command.mode: disable.",
+    "Command execution is disabled.")
+
+# --- the security policy -----------------------------------------------------------------------------------------
+SECURITY_ENV_REJECTED = Code("SECURITY_ENV_REJECTED", "debug", "an environment variable was refused",
+    "security.env does not let the client set it. The program runs without it, and the client's user is not told: clients offer variables unasked.")
+SECURITY_EXEC_REJECTED = Code("SECURITY_EXEC_REJECTED", "notice", "a command was refused",
+    "security.command does not let it run.",
+    "Command execution disabled.")
+SECURITY_EXEC_FORCING_COMMAND = Code("SECURITY_EXEC_FORCING_COMMAND", "debug", "another program runs than was asked for",
+    "security.forceCommand, or the command of the key's own line.")
+SECURITY_EXEC_FAILED_SETENV = Code("SECURITY_EXEC_FAILED_SETENV", "error", "SSH_ORIGINAL_COMMAND could not be set",
+    "A command is forced, and what was asked for is too long for an environment variable, has a NUL byte or is not UTF-8. Nothing runs.",
+    "Could not execute program.")
+SECURITY_SHELL_REJECTED = Code("SECURITY_SHELL_REJECTED", "notice", "a shell was refused",
+    "security.shell is not enable.",
+    "Shell execution disabled.")
+SECURITY_SUBSYSTEM_REJECTED = Code("SECURITY_SUBSYSTEM_REJECTED", "notice", "a subsystem was refused",
+    "security.subsystem does not let it run.",
+    "Subsystem execution disabled.")
+SECURITY_TTY_REJECTED = Code("SECURITY_TTY_REJECTED", "debug", "a terminal was refused",
+    "security.tty is not enable. The program runs without one.",
+    "TTY allocation disabled.")
+SECURITY_SIGNAL_REJECTED = Code("SECURITY_SIGNAL_REJECTED", "notice", "a signal was refused",
+    "security.signal does not let the client send it. The user is told once in a session.",
+    "Sending signals is rejected.")
+SECURITY_X11_FORWARDING_REJECTED = Code("SECURITY_X11_FORWARDING_REJECTED", "debug", "X11 forwarding was refused",
+    "security.forwarding.x11ForwardingMode is not enable. Clients say it themselves.")
+SECURITY_MAX_SESSIONS = Code("SECURITY_MAX_SESSIONS", "notice", "a session was refused: the connection has enough",
+    "security.maxSessions are open at the same time. A session that has ended does not count.",
+    "Too many sessions.")
+SECURITY_FORWARDING_REJECTED = Code("SECURITY_FORWARDING_REJECTED", "debug", "forwarding was refused",
+    "security.forwarding has not enabled this kind (-L, -D, -W, or to a Unix socket).",
+    "Forwarding is rejected")
+SECURITY_REVERSE_FORWARDING_REJECTED = Code("SECURITY_REVERSE_FORWARDING_REJECTED", "debug", "reverse forwarding was refused",
+    "security.forwarding has not enabled this kind (-R, or from a Unix socket).",
+    "Reverse forwarding is rejected")
+
 # --- SSH ---------------------------------------------------------------------------------------------------------
 SSH_AVAILABLE = Code("SSH_AVAILABLE", "info", "the SSH server is available",
     "The listener accepts connections.")

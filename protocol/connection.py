@@ -6,6 +6,9 @@ from typing import Literal
 from protocol.base import Effect, Event, Size
 from protocol.settings import ExecutionMode
 
+# The part of the policy that refused a channel or a global request; empty: it was not the policy.
+ChannelRefusedBy = Literal["", "forwarding", "reverse_forwarding", "max_sessions"]
+
 
 class ConnectionState(Enum):
     NEW = "new"
@@ -59,6 +62,7 @@ class RequestRefused(Event, frozen=True, kw_only=True, tag="request_refused"):
 
     what: str
     why: str
+    refused_by: ChannelRefusedBy = ""
 
 
 class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):

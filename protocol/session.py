@@ -9,6 +9,10 @@ from protocol.signal import SignalOrdered
 from protocol.terminal import TerminalOpened
 
 Program = Literal["shell", "exec", "subsystem"]
+# What refused a request, where it was no fault of the request itself: the security policy, ContainerSSH's old
+# disableCommand, or the environment that cannot take what a forced command must see.
+RefusedBy = Literal["", "security"]
+ProgramRefusedBy = Literal["", "security", "dockerrun", "environment"]
 
 
 class SessionState(Enum):
@@ -45,11 +49,22 @@ class EnvOffered(Event, frozen=True, kw_only=True, tag="env_offered"):
     name: str
     taken: bool = True
     why: str = ""
+    refused_by: RefusedBy = ""
 
 
 class PtyWanted(Event, frozen=True, kw_only=True, tag="pty_wanted"):
+    """Refused by the policy: there will be no terminal, and `why` says which key it was."""
+
     term: str
     size: Size
+    why: str = ""
+    refused_by: RefusedBy = ""
+
+
+class CommandForced(Event, frozen=True, kw_only=True, tag="command_forced"):
+    """The program that is wanted next is not what the client asked for: the settings or the key's line insist."""
+
+    origin: Literal["security.forceCommand", "key"]
 
 
 class ProgramWanted(Event, frozen=True, kw_only=True, tag="program_wanted"):
@@ -62,6 +77,7 @@ class ProgramWanted(Event, frozen=True, kw_only=True, tag="program_wanted"):
     command: str = ""
     admitted: bool = True
     why: str = ""
+    refused_by: ProgramRefusedBy = ""
 
 
 class WindowChanged(Event, frozen=True, kw_only=True, tag="window_changed"):
@@ -69,9 +85,11 @@ class WindowChanged(Event, frozen=True, kw_only=True, tag="window_changed"):
 
 
 class SignalWanted(Event, frozen=True, kw_only=True, tag="signal_wanted"):
-    """`signal`: the name without SIG, one of RFC 4254 section 6.10."""
+    """`signal`: the name without SIG, one of RFC 4254 section 6.10. Refused by the policy: it goes nowhere."""
 
     signal: str
+    why: str = ""
+    refused_by: RefusedBy = ""
 
 
 class OddRequest(Event, frozen=True, kw_only=True, tag="odd_request"):
@@ -79,6 +97,7 @@ class OddRequest(Event, frozen=True, kw_only=True, tag="odd_request"):
 
     what: str
     why: str
+    refused_by: RefusedBy = ""
 
 
 class InputEnded(Event, frozen=True, kw_only=True, tag="input_ended"):

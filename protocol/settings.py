@@ -5,24 +5,24 @@ ContainerSSH's `docker` tree; `docs/configuration.md` lists what is ours. Durati
 spellings and its errors is `settings_read.py`'s; the rules that span keys are `settings_checks.py`'s.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
+
+from protocol.settings_dockerrun import DockerRun
+from protocol.settings_security import Security
+from protocol.settings_services import Audit, ConfigServer, GeoIp, Health, Metrics
+from protocol.settings_types import GUEST_IMAGE as GUEST_IMAGE
+from protocol.settings_types import ContainerTree, HostTree, NetworkTree, PlatformTree
+from protocol.settings_types import Count as Count
+from protocol.settings_types import Duration as Duration
+from protocol.settings_types import Secret as Secret
+from protocol.settings_types import SpareCount as SpareCount
+from protocol.settings_types import Timeout as Timeout
 
 ExecutionMode = Literal["connection", "session"]
 ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
-
-# How the reader takes a key: as a length of time, or as something whose value no error message may repeat.
-Duration = Annotated[float, Meta(extra={"unit": "duration"})]
-Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
-Secret = Annotated[str, Meta(extra={"secret": True})]
-Count = Annotated[int, Meta(ge=1)]
-SpareCount = Annotated[int, Meta(ge=0, le=1000)]
-# Docker Engine API objects; `settings_engine.py` knows their fields.
-ContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container"})]
-HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
-NetworkTree = Annotated[dict[str, Any], Meta(extra={"engine": "network"})]
-PlatformTree = Annotated[dict[str, Any], Meta(extra={"engine": "platform"})]
+Backend = Literal["docker", "dockerrun"]
 
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "crit", "alert", "emerg"]
 # fmt: off
@@ -33,7 +33,6 @@ Facility = Literal[
 ]
 # fmt: on
 
-GUEST_IMAGE = "moorage/guest:1"
 IDLE_COMMAND = ("/bin/sh", "-c", 'sleep infinity & PID=$!; trap "kill $PID" INT TERM; wait')
 # bash where the image has it, sh where not; the incumbent's /bin/bash fails on every small image.
 SHELL_COMMAND = ("/bin/sh", "-c", "if [ -x /bin/bash ]; then exec /bin/bash; fi; exec /bin/sh")
@@ -172,5 +171,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: Log = Log()
     shutdown: Shutdown = Shutdown()
     record: Record = Record()
-    backend: Literal["docker"] = "docker"
+    security: Security = Security()
+    configserver: ConfigServer = ConfigServer()
+    metrics: Metrics = Metrics()
+    health: Health = Health()
+    audit: Audit = Audit()
+    geoip: GeoIp = GeoIp()
+    backend: Backend = "docker"
+    dockerrun: DockerRun = DockerRun()
+    listen: str = ""
     state: str = "var"

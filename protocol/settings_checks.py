@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from protocol.settings import Auth, DockerConnection, Execution, Settings, Ssh, User
+from protocol.settings_checks_more import security_problems, security_remarks, service_problems
 from protocol.settings_problem import Problem
+from protocol.settings_unserved import missed_services, refused_services
 
 MAKE_HASH = "make one with `moorage hash-password`"
 ADD_A_USER = "add one: `auth: {users: {NAME: {authorizedKeys: [FILE_OR_KEY]}}}`"
@@ -46,6 +48,9 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
         yield Problem("log.syslog.destination", "empty", "/dev/log or host:port")
     if not settings.state:
         yield Problem("state", "empty", "the name of a folder")
+    yield from security_problems(settings.security)
+    yield from service_problems(settings)
+    yield from refused_services(settings)
 
 
 def remarks_on(settings: Settings) -> Iterator[Problem]:
@@ -60,6 +65,8 @@ def remarks_on(settings: Settings) -> Iterator[Problem]:
     if execution.host.get("AutoRemove"):
         found = "not used: Moorage removes each container itself, and must see how it ended"
         yield Problem("docker.execution.host.autoRemove", found, "", "take it out")
+    yield from security_remarks(settings.security)
+    yield from missed_services(settings)
 
 
 def _ssh(ssh: Ssh) -> Iterator[Problem]:

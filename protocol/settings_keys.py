@@ -1,19 +1,12 @@
 """What each key is for and what is refused: one text for the JSON schema and for docs/configuration.md."""
 
-from msgspec import Struct
-
-
-class Key(Struct, frozen=True):
-    """`meaning` and `refused` in plain sentences; `refused` only where the type does not say it already."""
-
-    meaning: str
-    refused: str = ""
-
+from protocol.settings_keys_more import LEGACY, SECURITY, SERVICES, Key
 
 _ENGINE = "Keys in the API's spelling or in any other case. A new field is passed on with a warning."
 _SLIP = "a near miss of a known field, a field of another tree, a field given in two spellings"
 _PEM = "one or two of the three given; a text that is no PEM"
 _NAMES = "a name that the SSH library does not know"
+__all__ = ["KEYS", "Key"]
 
 KEYS: dict[str, Key] = {
     "ssh": Key("The SSH server."),
@@ -136,6 +129,12 @@ KEYS: dict[str, Key] = {
     "record": Key("Ours: scenarios of what happened, for `moorage replay`."),
     "record.directory": Key("Where they are written; empty: nowhere."),
     "record.commands": Key("`full`: command strings are written; `hash`: only their SHA-256."),
-    "backend": Key("There is no other.", "anything else (`invalid backend: …`)"),
+    **SECURITY,
+    **SERVICES,
+    "backend": Key(
+        "`docker`. `dockerrun` is ContainerSSH's before 0.4; a file with that tree alone need not say it.",
+        "anything else (`invalid backend: …`)",
+    ),
+    **LEGACY,
     "state": Key("Folder of the instance id and of the locks that tell living containers from orphans.", "empty"),
 }

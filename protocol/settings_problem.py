@@ -42,7 +42,8 @@ def one_line(text: str) -> str:
 class Problem(Struct, frozen=True):
     """One thing wrong, or worth a remark: where (`docker.execution.mode`), what was found, what is allowed, what to do.
 
-    A value that may be secret is never in it. `line` is counted from 1; 0: not known.
+    A value that may be secret is never in it. `line` is counted from 1; 0: not known. `code`: the message code that a
+    remark is logged under, where it has one of its own.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Problem(Struct, frozen=True):
     allowed: str = ""
     advice: str = ""
     line: int = 0
+    code: str = ""
 
     @property
     def sentence(self) -> str:

@@ -8,9 +8,11 @@ from typing import Any, cast, get_args
 
 from msgspec import UNSET, Struct, UnsetType, inspect
 
-from protocol.settings import GUEST_IMAGE, Execution, LogLevel, Settings
+from protocol.settings import Execution, LogLevel, Settings
 from protocol.settings_checks import problems_of, remarks_on
-from protocol.settings_engine import TREES, Container, Empty, Host, Resources, folded
+from protocol.settings_dockerrun import DockerRunConfig
+from protocol.settings_engine import TREES, Empty, Host, Resources, folded
+from protocol.settings_legacy import as_written, deprecations, modernised, sections
 from protocol.settings_problem import (
     Plain,
     Problem,
@@ -25,7 +27,7 @@ from protocol.settings_problem import (
     resolved,
     shown,
 )
-from protocol.settings_unserved import unserved
+from protocol.settings_unserved import KEEP, backend_refusal, unserved, unused
 
 __all__ = ["Plain", "Problem", "Reading", "SettingsError", "read_settings"]
 
@@ -33,6 +35,7 @@ __all__ = ["Plain", "Problem", "Reading", "SettingsError", "read_settings"]
 DEPTH_MAX = 32
 PASSED_MAX = 10_000
 INT_MAX = 2**63 - 1
+A_MILLISECOND = 10**6  # a bare number of at least this is what ContainerSSH means by one, not a slip
 CLOSE = 0.8  # how near an engine field's name must be to a known one to be called a slip of the pen
 
 # YAML 1.1's words, which Go's reader still takes where a boolean is wanted.
@@ -42,9 +45,14 @@ _SENTENCES = {
     "backend": "invalid backend: {}",
     "docker.execution.mode": "invalid execution mode: {}",
     "docker.execution.imagePullPolicy": "invalid image pull policy: {}",
+    "audit.format": "invalid audit log format: {}",
+    "audit.storage": "invalid audit log storage: {}",
 }
 # ContainerSSH's documents write the first, its reader takes the second.
-_ALIASES: dict[tuple[type, object], str] = {(Execution, "containerName"): "containername"}
+_ALIASES: dict[tuple[type, object], str] = {
+    (Execution, "containerName"): "containername",
+    (DockerRunConfig, "containerName"): "containername",
+}
 # Rules about these follow from the mode, so they say nothing while the mode itself is wrong.
 _BY_MODE = frozenset(f"docker.execution.{key}" for key in ("idleCommand", "shellCommand", "host.restartPolicy"))
 _ROOT = cast(inspect.StructType, inspect.type_info(Settings))
@@ -70,8 +78,12 @@ def read_settings(tree: object) -> Reading:
     taken = reader.read(_ROOT, tree, "")
     settings = taken if isinstance(taken, Settings) else None
     if settings:
-        reader.problems += [problem for problem in problems_of(settings) if reader.is_sound(problem.path)]
-        reader.warnings.extend(remarks_on(settings))
+        given = sections(cast(dict[object, object], tree))
+        settings = modernised(settings, given)
+        found = [as_written(settings, problem) for problem in problems_of(settings)]
+        reader.problems += [problem for problem in found if reader.is_sound(problem.path)]
+        reader.warnings += [as_written(settings, problem) for problem in remarks_on(settings)]
+        reader.warnings += deprecations(settings, given)
     warnings = sorted(reader.warnings, key=reader.place)
     if reader.problems or not settings:
         raise SettingsError(sorted(reader.problems, key=reader.place), warnings, settings)
@@ -112,7 +124,9 @@ class _Reader:
             extra, kind = {**extra, **(kind.extra or {})}, kind.type
         self.places.setdefault(path.lower(), len(self.places))
         if "engine" in extra:
-            return self._object(_ENGINE[extra["engine"]], raw, path)
+            image = {"Image": extra["image"]} if "image" in extra else {}
+            taken = self._object(_ENGINE[extra["engine"]], raw, path)
+            return taken if taken is UNSET else {**image, **taken}
         match kind:
             case inspect.StrType():
                 return self._text(raw, path, "secret" in extra)
@@ -124,6 +138,8 @@ class _Reader:
                 return self._duration(raw, path, extra)
             case inspect.LiteralType():
                 return self._choice(kind, raw, path)
+            case inspect.UnionType():
+                return self._either(kind, raw, path)
             case inspect.VarTupleType() | inspect.ListType():
                 return self._list(kind, raw, path)
             case inspect.DictType():
@@ -161,6 +177,8 @@ class _Reader:
             return self.refuse(path, shown(raw), allowed, "" if meant is None else f"write {meant}")
         if kind.ge is not None and value < kind.ge:
             return self.refuse(path, shown(raw), f"{allowed}, at least {kind.ge}")
+        if kind.le is not None and value > kind.le:
+            return self.refuse(path, shown(raw), f"{allowed}, at most {kind.le}")
         return value if abs(value) <= INT_MAX else self.refuse(path, shown(raw), f"{allowed} of 64 bits")
 
     def _duration(self, raw: object, path: str, extra: dict[str, Any]) -> Any:
@@ -170,7 +188,12 @@ class _Reader:
             length: int | None = int(value)
             if value:
                 remark = f"the number {raw} has no unit and is taken as nanoseconds: {int(value) / 1e9:.9g} s"
-                self.warnings.append(Problem(path, remark, advice=f"if seconds are meant, write {raw}s"))
+                meant = (
+                    f"write {int(value) / 1e9:.9g}s"
+                    if value >= A_MILLISECOND
+                    else f"if seconds are meant, write {raw}s"
+                )
+                self.warnings.append(Problem(path, remark, advice=meant))
         else:
             length = nanoseconds(value) if isinstance(value, str) else None
         if length is None:
@@ -186,9 +209,26 @@ class _Reader:
             return UNSET  # an empty choice is the default, as in ContainerSSH
         if path == "log.level" and type(number := resolved(raw)) is int and 0 <= number <= 7:
             return get_args(LogLevel)[7 - number]  # syslog's numbers: 7 is debug
-        found = _SENTENCES.get(path, "invalid choice: {}").format(value[:60] if isinstance(value, str) else shown(raw))
+        usual = (
+            "invalid mode: {}"
+            if path.startswith("security.") and path.lower().endswith("mode")
+            else "invalid choice: {}"
+        )
+        word = value[:60] if isinstance(value, str) else shown(raw)
+        found = (path == "backend" and backend_refusal(value)) or _SENTENCES.get(path, usual).format(word)
         near = nearest(value, cast(tuple[str, ...], kind.values)) if isinstance(value, str) else ""
-        return self.refuse(path, found, ", ".join(map(str, kind.values)), f"did you mean {near}?" if near else "")
+        allowed = ", ".join(str(value) for value in kind.values if value != "")
+        return self.refuse(path, found, allowed, f"did you mean {near}?" if near else "")
+
+    def _either(self, kind: inspect.UnionType, raw: object, path: str) -> Any:
+        """A word, or a number."""
+        words = [value for one in kind.types if isinstance(one, inspect.LiteralType) for value in one.values]
+        if isinstance(raw, str) and str(raw) in words:
+            return str(raw)
+        number = next(one for one in kind.types if isinstance(one, inspect.IntType))
+        if type(resolved(raw)) in (int, float):
+            return self._integer(number, raw, path, "")
+        return self.refuse(path, shown(raw), f"{', '.join(map(str, words))} or a whole number")
 
     def _list(self, kind: inspect.VarTupleType | inspect.ListType, raw: object, path: str) -> Any:
         if not isinstance(raw, list | tuple):
@@ -244,12 +284,14 @@ class _Reader:
         return kind.cls(**values)
 
     def _unknown(self, path: str, key: str, value: object, known: list[str]) -> None:
-        reason = unserved(path, value)
-        if reason is None:
+        reason, idle = unserved(path, value), unused(path, value)
+        if idle:
+            self.warnings.append(Problem(path, idle, advice="take it out"))
+        elif reason:
+            self.refuse(path, reason, advice=KEEP)
+        elif reason is None and idle is None:
             near = nearest(key, known)
             self.refuse(path, "unknown key", ", ".join(known), f"did you mean {near}?" if near else "")
-        elif reason:
-            self.refuse(path, reason, advice="take it out, or keep to a server that has it")
 
     def _object(self, kind: inspect.TypedDictType, raw: object, path: str) -> Any:
         """An object of the engine's API: keys in any case, its own spelling out, new fields passed on with a remark."""
@@ -257,7 +299,7 @@ class _Reader:
             return self.refuse(path, kind_of(raw), "a mapping")
         result: dict[str, Any] = {}
         self._fields(kind, raw, path, result)
-        return {"Image": GUEST_IMAGE, **result} if kind.cls is Container else result
+        return result
 
     def _fields(
         self, kind: inspect.TypedDictType, raw: dict[object, object], path: str, result: dict[str, Any]
@@ -287,7 +329,7 @@ class _Reader:
         home = next((name for name, tree in _ENGINE.items() if _has(tree, key)), "") if kind in _TREES else ""
         near = nearest(key, [field.name for field in kind.fields], CLOSE)
         if home or near:
-            meant = f"docker.execution.{home}.{key}" if home else near
+            meant = f"{above(above(path))}.{home}.{key}" if home else near
             self.refuse(path, "unknown key", advice=f"did you mean {meant}?")
             return
         self.warnings.append(Problem(path, "not a field that Moorage knows; it is passed to the engine as it stands"))

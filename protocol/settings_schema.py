@@ -87,7 +87,9 @@ def type_of(kind: inspect.Type) -> str:
     kind = kind.type if isinstance(kind, inspect.Metadata) else kind
     match kind:
         case inspect.LiteralType():
-            return " or ".join(f"`{value}`" for value in kind.values) if len(kind.values) < 5 else "name"
+            return " or ".join(f"`{value}`" for value in kind.values if value) if len(kind.values) < 5 else "name"
+        case inspect.IntType():
+            return "whole number" if kind.ge is None else f"whole number, at least {kind.ge}"
         case inspect.VarTupleType():
             return f"list of {type_of(kind.item_type)}"
         case inspect.DictType():
@@ -95,7 +97,6 @@ def type_of(kind: inspect.Type) -> str:
     words = {
         inspect.StrType: "text",
         inspect.BoolType: "`true` or `false`",
-        inspect.IntType: "whole number, at least 1",
     }
     return words.get(type(kind), "section")
 

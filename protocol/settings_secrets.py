@@ -3,31 +3,45 @@
 import re
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import inspect, to_builtins
 
 from protocol.settings import Settings
 
 HIDDEN = "***"
 # Free-form maps of the engine's API that take drivers' options, a log collector's token among them.
 _MAPS = frozenset({"Config", "Options", "DriverOpts"})
+_LOGIN = re.compile(r"^([a-z]+://)[^/@]*@", re.IGNORECASE)
+_ROOT = inspect.type_info(Settings)
 _TELLING = re.compile(r"pass|secret|token|credential|private", re.IGNORECASE)
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
     """The settings as plain dicts and lists, in the file's own keys, with `***` where something may be secret.
 
-    Hidden: all of `auth` but the users' names, private keys, registry logins, values of environment variables and of
-    drivers' options. What is empty stays empty, so that one can see that nothing was given.
+    Hidden: all of `auth` but the users' names, what a key's type calls a secret, registry logins, logins in URLs,
+    values of environment variables and of drivers' options. What is empty stays empty, so that one can see that nothing
+    was given.
     """
     tree: dict[str, Any] = to_builtins(settings)
+    hostkeys = [HIDDEN if "-----BEGIN" in key else key for key in settings.ssh.hostkeys]
+    logins = {key: _hidden(value) for key, value in tree["docker"]["execution"]["auth"].items()}
+    tree = _by_type(_ROOT, tree)
     tree["auth"] = {"users": dict.fromkeys(settings.auth.users, HIDDEN)}
-    tree["ssh"]["hostkeys"] = [HIDDEN if "-----BEGIN" in key else key for key in settings.ssh.hostkeys]
-    connection, execution = tree["docker"]["connection"], tree["docker"]["execution"]
-    connection["key"] = _hidden(connection["key"])
-    execution["auth"] = {key: _hidden(value) for key, value in execution["auth"].items()}
-    for name in ("container", "host", "network"):
-        execution[name] = _without(execution[name])
+    tree["ssh"]["hostkeys"] = hostkeys
+    tree["docker"]["execution"]["auth"] = logins
     return tree
+
+
+def _by_type(kind: inspect.Type, value: Any) -> Any:
+    """`value` without what its type says is secret, or may hold secrets."""
+    extra = (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
+    if "engine" in extra:
+        return _without(value)
+    if "secret" in extra:
+        return _hidden(value)
+    if isinstance(kind, inspect.StructType):
+        return {field.encode_name: _by_type(field.type, value[field.encode_name]) for field in kind.fields}
+    return _LOGIN.sub(rf"\1{HIDDEN}@", value) if isinstance(value, str) else value
 
 
 def _hidden(value: object) -> object:

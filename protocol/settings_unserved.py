@@ -1,15 +1,17 @@
-"""Sections of a ContainerSSH configuration that Moorage does not serve yet.
+"""What a ContainerSSH configuration asks for and Moorage does not do.
 
-Each is refused by name, because a section like `security` that is dropped in silence is a hole. One that asks for
-nothing (empty, or switched off) is let pass, so that a complete file keeps working.
+Refused, when the server would be weaker or another one without it: a section that is dropped in silence is a hole.
+Said, and let pass, when only a convenience is missing. What asks for nothing (empty, switched off) is no matter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from protocol.settings_problem import resolved
+from protocol.settings import Settings
+from protocol.settings_problem import Problem, resolved
 
 DEPTH_MAX = 32
 Idle = Callable[[object], bool]
+KEEP = "take it out, or keep to a server that has it"
 
 
 def _is_zero(value: object, depth: int = 0) -> bool:
@@ -29,32 +31,8 @@ def _lacks(*keys: str) -> Idle:
     return is_idle
 
 
-def _is_dummy(value: object) -> bool:
-    return _is_zero(value) or (isinstance(value, dict) and value.get("provider") in ("", "dummy", None))
-
-
-def _has_no_policy(value: object) -> bool:
-    """`security` with no more in it than its defaults: no limit, no forwarding, and no mode but empty."""
-    if not isinstance(value, dict):
-        return _is_zero(value)
-    rest = {key: item for key, item in value.items() if key not in ("maxSessions", "forwarding")}
-    forwarding = value.get("forwarding")
-    modes = list(forwarding.values()) if isinstance(forwarding, dict) else [forwarding]
-    is_closed = all(mode == "disable" or _is_zero(mode) for mode in modes)
-    return _is_zero(rest) and is_closed and resolved(value.get("maxSessions")) in (None, 0, -1)
-
-
+# Sections that have no type of their own.
 _SECTIONS: dict[str, tuple[str, Idle]] = {
-    "security": ("security policies are", _has_no_policy),
-    "metrics": ("metrics are", _lacks("enable")),
-    "health": ("the health service is", _lacks("enable")),
-    "audit": ("audit logs are", _lacks("enable")),
-    "configserver": ("the configuration webhook is", _lacks("url")),
-    "geoip": ("GeoIP look-ups are", _is_dummy),
-    "kubernetes": ("the Kubernetes backend is", _is_zero),
-    "sshproxy": ("the SSH proxy backend is", _is_zero),
-    "dockerrun": ("the dockerrun tree (before ContainerSSH 0.4) is", _is_zero),
-    "kuberun": ("the kuberun tree (before ContainerSSH 0.4) is", _is_zero),
     "auth.password": ("the password webhook and Kerberos are", _lacks("method")),
     "auth.publicKey": ("the public key webhook is", _lacks("method")),
     "auth.keyboardInteractive": ("keyboard-interactive logins are", _lacks("method")),
@@ -64,6 +42,12 @@ _SECTIONS: dict[str, tuple[str, Idle]] = {
     "auth.url": ("the authentication webhook is", _is_zero),
     "auth.pubkey": ("the public key webhook is", _is_zero),
 }
+# Trees of other backends: whether they are used is for `backend` to say.
+_BACKENDS = {
+    "kubernetes": "the Kubernetes backend",
+    "kuberun": "the Kubernetes backend before ContainerSSH 0.4",
+    "sshproxy": "the SSH proxy backend",
+}
 
 
 def unserved(path: str, value: object) -> str | None:
@@ -72,3 +56,44 @@ def unserved(path: str, value: object) -> str | None:
         return None
     what, is_idle = _SECTIONS[path]
     return "" if is_idle(value) else f"{what} not served yet"
+
+
+def unused(path: str, value: object) -> str | None:
+    """Why the tree of another backend at `path` is passed over; empty when it holds nothing; None when it is none."""
+    if path not in _BACKENDS:
+        return None
+    return "" if _is_zero(value) else f"not used: {_BACKENDS[path]} is not served, and the backend is docker"
+
+
+def backend_refusal(name: object) -> str:
+    """What to say of a backend that ContainerSSH has and Moorage has not; empty for any other word."""
+    what = _BACKENDS.get(name) if isinstance(name, str) else None
+    return f"invalid backend: {name} ({what} is not served)" if what else ""
+
+
+def refused_services(settings: Settings) -> Iterator[Problem]:
+    """Sections that are read, and whose work nobody would do though somebody counts on it."""
+    if settings.configserver.url:
+        found = "the configuration webhook is not served yet; without it every user would have the same container"
+        yield Problem("configserver.url", found, advice=KEEP)
+    audit = settings.audit
+    if audit.enable and audit.format != "none" and audit.storage != "none":
+        where = " in S3" if audit.storage == "s3" else ""
+        found = f"audit logs{where} are not served yet; without them nobody would see what was done"
+        yield Problem(
+            "audit.enable", found, advice="set it to false; record.directory keeps a scenario of each connection"
+        )
+
+
+def missed_services(settings: Settings) -> Iterator[Problem]:
+    """Sections that are read and passed over, because nothing is weaker without them."""
+    audit = settings.audit
+    if audit.enable and (audit.format == "none" or audit.storage == "none"):
+        yield Problem("audit.enable", "nothing is written with format or storage none", advice="set it to false")
+    if settings.metrics.enable:
+        yield Problem("metrics.enable", "metrics are not served yet: nothing listens", advice="set it to false")
+    if settings.health.enable:
+        found = "the health service is not served yet: nothing listens"
+        yield Problem("health.enable", found, advice="`moorage status` tells whether the daemon serves")
+    if settings.geoip.provider != "dummy":
+        yield Problem("geoip.provider", "GeoIP look-ups are not served: there is no metric to put them in")

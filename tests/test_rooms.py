@@ -33,7 +33,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "asyncio": ("actors/ssh/", "actors/engine/", "actors/agent/", "actors/bridge.py"),
     "passlib": ("actors/passwords.py",),
     "click": ("moorage/cli.py", "moorage/commands/"),
-    "ruamel": ("moorage/config.py",),
+    "ruamel": ("moorage/config.py", "moorage/migrate.py"),
     "cryptography": ("moorage/first_run.py",),
 }
 # Folders of one room that must not know each other.

@@ -9,6 +9,8 @@ from actors.ssh.auth import Authenticator, fingerprint
 from actors.ssh.overrides import Connection, Wire
 from actors.ssh.session import Session
 from actors.ssh.text import escaped
+from fsm import policy
+from fsm.policy import ChannelRefusal
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
 
 NAME_CHARS_MAX = 256
@@ -125,9 +127,13 @@ class Handler(asyncssh.SSHServer):
             )
         )
 
-    def session_refusal(self) -> str:
+    def session_refusal(self, open_sessions: int) -> ChannelRefusal:
         assert self.mailbox is not None
-        return self._supervisor.may_open(self.mailbox)
+        refusal = policy.session_refusal(self._supervisor.settings.security, open_sessions)
+        return refusal if refusal.why else ChannelRefusal(self._supervisor.may_open(self.mailbox))
+
+    def forwarding_refusal(self, what: bytes) -> ChannelRefusal:
+        return policy.forwarding_refusal(self._supervisor.settings.security, what)
 
     def open_session(self, wire: Wire) -> Session:
         assert self.mailbox is not None
@@ -135,9 +141,10 @@ class Handler(asyncssh.SSHServer):
         session.port = self._supervisor.session_opened(self.mailbox, session)
         return session
 
-    def request_refused(self, what: bytes, why: str) -> None:
+    def request_refused(self, what: bytes, refusal: ChannelRefusal) -> None:
         assert self.mailbox is not None
-        self.mailbox.offer(RequestRefused(what=escaped(what, NAME_CHARS_MAX), why=why))
+        shown = escaped(what, NAME_CHARS_MAX)
+        self.mailbox.offer(RequestRefused(what=shown, why=refusal.why, refused_by=refusal.by))
 
     def crashed(self, error: BaseException) -> None:
         self._supervisor.crashed(self.mailbox, crash_text(error))

@@ -30,6 +30,8 @@ from asyncssh.constants import (
 from asyncssh.logging import SSHLogger
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, SSHPacketLogger, String, UInt32
 
+from fsm.policy import CHANNELS, ChannelRefusal
+
 ASYNCSSH_VERSION = "2.24.1"
 
 UNREAD_BYTES_MAX = 512 * 1024  # received and not yet parsed, because a packet before it is still being worked on
@@ -56,9 +58,10 @@ class Owner(Protocol):
 
     def auth_refused(self, method: bytes) -> None: ...
     def key_judged(self, key_data: bytes, accepted: bool, signed: bool) -> None: ...
-    def session_refusal(self) -> str: ...
+    def session_refusal(self, open_sessions: int) -> ChannelRefusal: ...
+    def forwarding_refusal(self, what: bytes) -> ChannelRefusal: ...
     def open_session(self, wire: "Wire") -> "Caller": ...
-    def request_refused(self, what: bytes, why: str) -> None: ...
+    def request_refused(self, what: bytes, refusal: ChannelRefusal) -> None: ...
     def crashed(self, error: BaseException) -> None: ...
 
 
@@ -255,14 +258,11 @@ class Connection(asyncssh.SSHServerConnection):
 
     def _process_global_request(self, _pkttype: int, _pktid: int, packet: SSHPacket) -> None:
         """asyncssh looks for a method of that name; here the list of what we answer is written down."""
-        request = packet.get_string()
-        want_reply = packet.get_boolean()
-        answer = True
-        if request == b"no-more-sessions@openssh.com":
-            self._no_more_sessions = True
-        elif request != b"keepalive@openssh.com":
-            answer = False
-            self.handler.request_refused(request, "this global request is not served here")
+        request, want_reply = packet.get_string(), packet.get_boolean()
+        self._no_more_sessions |= request == b"no-more-sessions@openssh.com"
+        answer = request in (b"no-more-sessions@openssh.com", b"keepalive@openssh.com")
+        if not answer:
+            self.handler.request_refused(request, self.handler.forwarding_refusal(request))
         self._global_request_queue.append((None, packet, want_reply))
         self._report_global_response(answer)
 
@@ -271,25 +271,25 @@ class Connection(asyncssh.SSHServerConnection):
         kind = packet.get_string()
         peer_channel, window, packet_size = (packet.get_uint32(), packet.get_uint32(), packet.get_uint32())
         code, refusal = self._refusal(kind, packet_size)
-        if refusal:
+        if refusal.why:
             self.handler.request_refused(kind, refusal)
-            self.send_channel_open_failure(peer_channel, code, refusal, DEFAULT_LANG)
+            self.send_channel_open_failure(peer_channel, code, refusal.why, DEFAULT_LANG)
             return
         packet.check_end()
         self._update_recv_pktlen(self._max_pktsize)
         Wire(self, self._loop, self._window, self._max_pktsize).open(peer_channel, window, packet_size)
 
-    def _refusal(self, kind: bytes, packet_size: int) -> tuple[int, str]:
-        """(code, sentence) for a channel that may not open; (0, "") for one that may."""
-        if kind in (b"direct-tcpip", b"direct-streamlocal@openssh.com", b"tun@openssh.com"):
-            return OPEN_ADMINISTRATIVELY_PROHIBITED, "Forwarding is rejected"
+    def _refusal(self, kind: bytes, packet_size: int) -> tuple[int, ChannelRefusal]:
+        """Code and sentence for a channel that may not open; without a sentence it may."""
+        if kind in CHANNELS:
+            return OPEN_ADMINISTRATIVELY_PROHIBITED, self.handler.forwarding_refusal(kind)
         if kind != b"session":
-            return OPEN_UNKNOWN_CHANNEL_TYPE, "unsupported channel type"
+            return OPEN_UNKNOWN_CHANNEL_TYPE, ChannelRefusal("unsupported channel type")
         if self._no_more_sessions:
-            return (OPEN_ADMINISTRATIVELY_PROHIBITED, "the client itself said that it wants no more sessions")
+            return OPEN_ADMINISTRATIVELY_PROHIBITED, ChannelRefusal("the client itself wants no more sessions")
         if packet_size < PACKET_BYTES_MIN or len(self._channels) >= CHANNELS_MAX:
-            return OPEN_RESOURCE_SHORTAGE, "too many channels, or too small packets"
-        return OPEN_ADMINISTRATIVELY_PROHIBITED, self.handler.session_refusal()
+            return OPEN_RESOURCE_SHORTAGE, ChannelRefusal("too many channels, or too small packets")
+        return OPEN_ADMINISTRATIVELY_PROHIBITED, self.handler.session_refusal(len(self._channels))
 
     _packet_handlers = {
         **asyncssh.SSHServerConnection._packet_handlers,

@@ -14,13 +14,16 @@ from actors.ports import SessionPort
 from actors.ssh import requests
 from actors.ssh.overrides import Caller, Wire
 from actors.ssh.text import escaped
+from fsm import policy
 from protocol.session import (
     ChannelClosed,
+    CommandForced,
     EnvOffered,
     OddRequest,
     Program,
     ProgramWanted,
     PtyWanted,
+    RefusedBy,
     SignalWanted,
     WindowChanged,
 )
@@ -28,6 +31,7 @@ from protocol.settings import Settings
 
 COMMAND_CHARS_MAX = 4096  # of an event
 NAME_CHARS_MAX = 256
+ORIGINAL = "SSH_ORIGINAL_COMMAND"
 
 
 class Session(Caller):
@@ -71,7 +75,8 @@ class Session(Caller):
         self._wire.pause_reading()
 
     def resume_input(self) -> None:
-        self._wire.resume_reading()
+        if not self._closed:  # asyncssh would deliver what it still holds to nobody, and says that this cannot be
+            self._wire.resume_reading()
 
     def unsent_bytes(self) -> int:
         return self._wire.get_write_buffer_size()
@@ -131,8 +136,12 @@ class Session(Caller):
         packet.check_end()
         if self._has_program:
             return self._odd(b"env", "too late: there is a program already")
+        refused_by: RefusedBy = ""
         why = requests.env_refusal(self.port.vault.env, name, value)
-        heard = self.port.offer(EnvOffered(name=escaped(name, NAME_CHARS_MAX), taken=not why, why=why))
+        if not why and (why := policy.env_refusal(self._settings.security, name.decode())):
+            refused_by = "security"
+        shown = escaped(name, NAME_CHARS_MAX)
+        heard = self.port.offer(EnvOffered(name=shown, taken=not why, why=why, refused_by=refused_by))
         if why or not heard:
             return False
         self.port.vault.env[name.decode()] = value.decode()
@@ -150,6 +159,9 @@ class Session(Caller):
             return self._odd(b"pty-req", "this key may not have a terminal")
         if why := requests.term_refusal(term):
             return self._odd(b"pty-req", why)
+        if why := policy.tty_refusal(self._settings.security):
+            self.port.offer(PtyWanted(term=term.decode(), size=size, why=why, refused_by="security"))
+            return False
         self._has_pty = True
         self.port.vault.term, self.port.vault.modes = term.decode(), modes
         self.port.post(PtyWanted(term=term.decode(), size=size))
@@ -168,7 +180,16 @@ class Session(Caller):
         packet.check_end()
         if name not in requests.SIGNALS:
             return self._odd(b"signal", f"{escaped(name, NAME_CHARS_MAX)} is not a signal of RFC 4254")
+        if why := policy.signal_refusal(self._settings.security, name.decode()):
+            self.port.offer(SignalWanted(signal=name.decode(), why=why, refused_by="security"))
+            return False
         return self.port.offer(SignalWanted(signal=name.decode()))
+
+    def _x11(self, packet: SSHPacket) -> bool:
+        if why := policy.x11_refusal(self._settings.security):
+            self.port.offer(OddRequest(what="x11-req", why=why, refused_by="security"))
+            return False
+        return self._odd(b"x11-req", "X11 forwarding is allowed here, but not served yet")
 
     def _shell(self, packet: SSHPacket) -> bool:
         packet.check_end()
@@ -192,19 +213,34 @@ class Session(Caller):
             self.port.offer(ProgramWanted(program=program, admitted=False, why=why))
             return False
         self._has_program = True
-        forced = self._wire.forced_command
-        if forced is not None:
-            if wanted and not why:
-                self.port.vault.env["SSH_ORIGINAL_COMMAND"] = wanted.decode("utf-8", "replace")
-            program, wanted, why = "exec", forced.encode(), ""
+        refusal = policy.program_refusal(self._settings, program, wanted)
+        if not refusal.why and (forced := self._forced()):
+            if original := policy.original_command_refusal(wanted):
+                refusal = policy.ProgramRefusal(original, "environment")
+            else:
+                self._force(wanted)
+                program, wanted, why = "exec", forced.encode(), ""
+        why = refusal.why or why
         if program == "subsystem":
             self.port.vault.subsystem = wanted.decode("ascii", "replace")
             shown = escaped(wanted, NAME_CHARS_MAX)
         else:
             self.port.vault.command = wanted
             shown = self._shown(wanted)
-        self.port.post(ProgramWanted(program=program, command=shown, admitted=not why, why=why))
+        self.port.post(ProgramWanted(program=program, command=shown, admitted=not why, why=why, refused_by=refusal.by))
         return True
+
+    def _forced(self) -> str:
+        """The program that runs whatever is asked for: the server's own word goes before that of a key's line."""
+        return self._settings.security.force_command or self._wire.forced_command or ""
+
+    def _force(self, wanted: bytes) -> None:
+        """What the client itself has sent under that name is no word of ours and must not be taken for one."""
+        self.port.vault.env.pop(ORIGINAL, None)
+        if wanted:
+            self.port.vault.env[ORIGINAL] = wanted.decode()
+        by_settings = self._settings.security.force_command != ""
+        self.port.post(CommandForced(origin="security.forceCommand" if by_settings else "key"))
 
     def _shown(self, command: bytes) -> str:
         if command and self._settings.record.commands == "hash":
@@ -217,6 +253,7 @@ ANSWERS: dict[bytes, Callable[[Session, SSHPacket], bool]] = {
     b"pty-req": Session._pty,
     b"window-change": Session._window,
     b"signal": Session._signal,
+    b"x11-req": Session._x11,
     b"shell": Session._shell,
     b"exec": Session._exec,
     b"subsystem": Session._subsystem,

@@ -27,6 +27,5 @@ def read_config(path: Path) -> Reading:
 
 
 def serve_until_stopped(reading: Reading, record: str | None, on_ready: Callable[[list[tuple[str, int]]], None]) -> int:
-    warnings = [str(warning) for warning in reading.warnings]
     with sentences(*FAILURES):
-        return run_serve(reading.settings, record=record, on_ready=on_ready, warnings=warnings)
+        return run_serve(reading.settings, record=record, on_ready=on_ready, warnings=reading.warnings)

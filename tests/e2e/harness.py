@@ -246,7 +246,8 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, and what is in `ssh`, `shutdown`. Programs are execs."""
+        """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and sections. Programs are execs."""
+        sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun", "docker") if name in more}
         execution: dict[str, Any] = {
             "transport": "exec",
             "container": {"Image": FAKE_IMAGE if fake else self.image},
@@ -257,18 +258,22 @@ class Builder:
         pool = Pool(size=more.pop("pool", 0))
         if image := more.pop("image", ""):
             execution["container"] = {"Image": image}
-        return Settings(
-            ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            docker=Docker(
+        sections.setdefault(
+            "docker",
+            Docker(
                 connection=self.connection,
                 execution=Execution(**{**execution, **more}),
                 timeouts=Timeouts(**timeouts),
                 pool=pool,
             ),
+        )
+        return Settings(
+            ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
             auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
             state=state,
+            **sections,
         )
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from protocol.connection import (
     AuthFailed,
     ConnectionOpened,
     Disconnected,
+    RequestRefused,
     SessionEnded,
 )
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
@@ -23,11 +24,14 @@ from protocol.image import ImageWanted, WaiterLeft
 from protocol.server import Listening
 from protocol.session import (
     ChannelOpened,
+    CommandForced,
     EnvOffered,
     ExecInspected,
+    OddRequest,
     OutputEnded,
     ProgramExited,
     ProgramWanted,
+    PtyWanted,
     SignalWanted,
     WindowChanged,
 )
@@ -112,6 +116,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "own, out of memory": {**OWN, "exit": ContainerExited(status=137, oom=True)},
             "connection mode, signal delivered": {"exit": TERMED, "signals": ("TERM",)},
             "own, signal delivered": {**OWN, "signals": ("TERM",)},
+            "told of its refusals": {"told": ("SECURITY_TTY_REJECTED", "SECURITY_SIGNAL_REJECTED")},
             "own, signal held": {**OWN, "held": ("INT", "TERM")},
             "served": SERVED,
             "served, pty": {**SERVED, "pty": True, "size": SMALL},
@@ -136,7 +141,8 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "pid": 12, "spare": "sp", "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
+    "origin": "key", "pid": 12, "spare": "sp",
+    "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
@@ -162,15 +168,31 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     },
     WaiterLeft: {"another's": {"waiter": "w3"}},
     ChannelOpened: {"session mode": {"mode": "session"}, "sizes first": {"can_size_first": True}},
-    EnvOffered: {"not taken": {"taken": False, "why": "too many"}},
+    EnvOffered: {
+        "not taken": {"taken": False, "why": "too many"},
+        "forbidden": {"taken": False, "why": "no", "refused_by": "security"},
+    },
+    PtyWanted: {"forbidden": {"refused_by": "security"}},
+    OddRequest: {"forbidden": {"refused_by": "security"}, "another forbidden": {"what": "y", "refused_by": "security"}},
+    CommandForced: {},
+    RequestRefused: {
+        "by the policy": {"refused_by": "forwarding"},
+        "reverse": {"refused_by": "reverse_forwarding"},
+        "enough": {"refused_by": "max_sessions"},
+    },
     ProgramWanted: {
         "shell": {"program": "shell"},
         "subsystem": {"program": "subsystem"},
         "not admitted": {"admitted": False, "why": "a NUL"},
         "subsystem not admitted": {"program": "subsystem", "admitted": False, "why": "not in the map"},
+        "forbidden": {"admitted": False, "why": "no", "refused_by": "security"},
+        "shell forbidden": {"program": "shell", "admitted": False, "why": "no", "refused_by": "security"},
+        "subsystem forbidden": {"program": "subsystem", "admitted": False, "why": "no", "refused_by": "security"},
+        "commands off": {"admitted": False, "why": "no", "refused_by": "dockerrun"},
+        "too long for env": {"admitted": False, "why": "no", "refused_by": "environment"},
     },
     WindowChanged: {"of zero": {"size": NONE}, "of no height": {"size": Size(columns=80, rows=0)}},
-    SignalWanted: {},
+    SignalWanted: {"forbidden": {"refused_by": "security"}},
     OutputEnded: {"broken": {"error": "reset by peer"}},
     ExecInspected: {
         "runs": {"status": None},
@@ -190,7 +212,21 @@ CROSSED_FAULTS = frozenset({"internal", "not_found"})
 # What comes to a machine that is new: no cell but the usual one.
 FIRST = (SpareWanted, ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
 OPTIONAL = frozenset(
-    {"core", "served", "link", "error", "bytes_in", "bytes_out", "oom", "taken", "admitted", "by", "client", "command"}
+    {
+        "refused_by",
+        "core",
+        "served",
+        "link",
+        "error",
+        "bytes_in",
+        "bytes_out",
+        "oom",
+        "taken",
+        "admitted",
+        "by",
+        "client",
+        "command",
+    }
 )
 
 

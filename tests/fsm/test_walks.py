@@ -18,7 +18,7 @@ WALKS = {
     ContainerWorld: 15000,
     SpareWorld: 200,
     ConnectionWorld: 3000,
-    SessionWorld: 5000,
+    SessionWorld: 14000,
 }
 
 

@@ -1,5 +1,7 @@
 """The connection machine among a client, sessions, a container, a server that stops, and the clock."""
 
+from typing import get_args
+
 from fsm.connection import CONNECTION
 from fsm.kernel import Kind
 from protocol.base import Effect, Event, Tell
@@ -7,6 +9,7 @@ from protocol.connection import (
     AbortConnection,
     Authenticated,
     AuthFailed,
+    ChannelRefusedBy,
     CloseConnection,
     CloseWanted,
     ConnectionOpened,
@@ -80,12 +83,16 @@ class ConnectionWorld(World):
         def no_login() -> Event:
             return AuthFailed(username="ann", method="password", why="no")
 
-        found: list[Choice] = [(0.02, lambda: RequestRefused(what="tcpip-forward", why="no"))]
+        found: list[Choice] = [(0.08, self._is_refused)]
         if not self.logged_in:
             found += [(0.1, no_login), (0.3, self._logs_in)]
         elif self.sociable:
             found.append((self.sociable, self._opens))
         return found
+
+    def _is_refused(self) -> Event:
+        by = self.dice.choice(get_args(ChannelRefusedBy)) if self.logged_in else ""
+        return RequestRefused(what="tcpip-forward", why="no", refused_by=by)
 
     def _logs_in(self) -> Event:
         self.logged_in = True

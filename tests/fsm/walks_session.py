@@ -18,6 +18,7 @@ from protocol.session import (
     AttachExec,
     ChannelClosed,
     ChannelOpened,
+    CommandForced,
     CreateExec,
     DropChannel,
     DropStream,
@@ -38,6 +39,7 @@ from protocol.session import (
     ProgramSpawned,
     ProgramWanted,
     PtyWanted,
+    RefusedBy,
     ResizeProgram,
     SendExit,
     SignalProgram,
@@ -52,12 +54,18 @@ from protocol.terminal import SizeWanted, TerminalClosed
 from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"command_start": 60.0, "exit_code": 60.0, "close": 10.0, "window": 60.0, "signal": 60.0}
+REFUSED_BY = {
+    "shell": ("security",),
+    "exec": ("", "security", "dockerrun", "environment"),
+    "subsystem": ("", "security", "environment"),
+}
+ASIDE = ("MOORAGE_TERMINATING", "SECURITY_TTY_REJECTED", "SECURITY_SIGNAL_REJECTED")  # not why it ended
 SIGNALS = {"TERM": 143, "INT": 130, "KILL": 137}
 
 
 def spoken_of(told: list[TellUser]) -> list[TellUser]:
     """The sentences that say why there is no ordinary end."""
-    return [sentence for sentence in told if sentence.code and sentence.code != "MOORAGE_TERMINATING"]
+    return [sentence for sentence in told if sentence.code and sentence.code not in ASIDE]
 
 
 class SessionWorld(World):
@@ -135,13 +143,14 @@ class SessionWorld(World):
     def _whims(self) -> list[Choice]:
         """What a client may send at any time."""
         whims: list[Callable[[], Event]] = [
-            lambda: OddRequest(what="x11-req", why="not served"),
-            lambda: SignalWanted(signal=self.dice.choice(tuple(SIGNALS))),
+            lambda: OddRequest(what="x11-req", why="not served", refused_by=self._policy()),
+            lambda: SignalWanted(signal=self.dice.choice(tuple(SIGNALS)), refused_by=self._policy()),
         ]
         if self.asked_program:
             whims.append(lambda: ProgramWanted(program="shell", admitted=False, why="there is a program already"))
         else:
-            whims.append(lambda: EnvOffered(name="LANG", taken=self.dice.random() < 0.5))
+            whims.append(lambda: EnvOffered(name="LANG", taken=self.dice.random() < 0.5, refused_by=self._policy()))
+            whims.append(lambda: CommandForced(origin="key"))
         if self.has_pty:
             whims.append(lambda: WindowChanged(size=Size(columns=self.dice.randrange(3), rows=50)))
         elif not self.asked_program:
@@ -170,9 +179,13 @@ class SessionWorld(World):
                 return [] if quiet else [(often, self._exits)]
         return []
 
+    def _policy(self) -> RefusedBy:
+        return "security" if self.dice.random() < 0.2 else ""
+
     def _pty(self) -> Event:
-        self.has_pty = True
-        return PtyWanted(term="xterm", size=Size(columns=self.dice.randrange(2) * 80, rows=24))
+        by = self._policy()
+        self.has_pty = not by
+        return PtyWanted(term="xterm", size=Size(columns=self.dice.randrange(2) * 80, rows=24), refused_by=by)
 
     def _input_ends(self) -> Event:
         self.input_ended = True
@@ -181,9 +194,10 @@ class SessionWorld(World):
     def _program(self) -> Event:
         self.asked_program = True
         self.refused = self.dice.random() < 0.1
-        program = self.dice.choice(("shell", "exec", "subsystem"))
+        program = self.dice.choice(tuple(REFUSED_BY))
         why = "a NUL" if self.refused else ""
-        return ProgramWanted(program=program, admitted=not self.refused, why=why)  # type: ignore[arg-type]
+        by = self.dice.choice(REFUSED_BY[program]) if self.refused else ""
+        return ProgramWanted(program=program, admitted=not self.refused, why=why, refused_by=by)
 
     def _leaves(self) -> Event:
         self.left = True

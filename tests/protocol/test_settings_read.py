@@ -161,7 +161,7 @@ def test_a_bad_choice_is_refused_in_the_words_people_search_for(path: str, raw: 
 
 
 def test_other_backends_and_levels() -> None:
-    assert _refusal(backend="kubernetes").found == "invalid backend: kubernetes"
+    assert _refusal(backend="podman").found == "invalid backend: podman"
     assert _refusal(log={"level": "trace"}).found == "invalid choice: trace"
     assert _refusal(log={"level": 8}).path == "log.level"
     levels = [_with(log={"level": level}).settings.log.level for level in (7, Plain("5"), 0, "crit", "")]

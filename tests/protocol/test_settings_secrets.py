@@ -51,3 +51,30 @@ def test_a_name_alone_in_env_stays() -> None:
     tree = {"docker": {"execution": {"container": {"Image": "x", "Env": ["PATH"]}}}}
     shown = without_secrets(msgspec.convert(tree, Settings))
     assert shown["docker"]["execution"]["container"]["Env"] == ["PATH"]
+
+
+def test_what_a_type_calls_a_secret_is_hidden_in_every_section() -> None:
+    tree = without_secrets(
+        msgspec.convert(
+            {
+                "configserver": {"url": f"https://robot:{SECRET}@host/x?a@b", "key": SECRET, "cert": "CERT"},
+                "metrics": {"key": SECRET},
+                "health": {"client": {"key": SECRET, "url": "http://127.0.0.1:7000/"}},
+                "audit": {"s3": {"secretKey": SECRET, "accessKey": SECRET, "bucket": "b"}},
+                "dockerrun": {
+                    "key": SECRET,
+                    "host": f"tcp://robot:{SECRET}@h:1",
+                    "config": {"container": {"Image": "x", "Env": [f"A={SECRET}"]}},
+                },
+                "security": {"forceCommand": "x", "env": {"allow": ["A"]}},
+            },
+            Settings,
+        )
+    )
+    assert SECRET not in msgspec.json.encode(tree).decode()
+    assert tree["configserver"]["url"] == f"https://{HIDDEN}@host/x?a@b"
+    assert tree["configserver"]["cert"] == "CERT"
+    assert tree["health"]["client"] == {**tree["health"]["client"], "key": HIDDEN, "url": "http://127.0.0.1:7000/"}
+    assert tree["audit"]["s3"]["bucket"] == "b"
+    assert tree["dockerrun"]["config"]["container"]["Env"] == [f"A={HIDDEN}"]
+    assert tree["security"]["env"]["allow"] == ("A",)

@@ -1,0 +1,21 @@
+"""What several sections of the configuration are made of: how the reader takes a key beyond its Python type."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+GUEST_IMAGE = "moorage/guest:1"
+CONTAINERSSH_IMAGE = "containerssh/containerssh-guest-image"  # what ContainerSSH takes where no image is given
+
+# As a length of time in seconds, or as something whose value no error message may repeat.
+Duration = Annotated[float, Meta(extra={"unit": "duration"})]
+Timeout = Annotated[float, Meta(extra={"unit": "duration", "zero": "default"})]  # 0 is the default, as in ContainerSSH
+Secret = Annotated[str, Meta(extra={"secret": True})]
+Count = Annotated[int, Meta(ge=1)]
+SpareCount = Annotated[int, Meta(ge=0, le=1000)]
+# Docker Engine API objects; `settings_engine.py` knows their fields.
+ContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container", "image": GUEST_IMAGE})]
+HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
+NetworkTree = Annotated[dict[str, Any], Meta(extra={"engine": "network"})]
+PlatformTree = Annotated[dict[str, Any], Meta(extra={"engine": "platform"})]
+LegacyContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container", "image": CONTAINERSSH_IMAGE})]
