@@ -15,12 +15,13 @@ pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.openssh]
 
 
 def old(setup: Setup, name: str, folder: Path) -> Settings:
-    """The file, with the image of this run, which no registry has."""
+    """The file, with the image of this run, which no registry has, and without a network, as all runs are."""
     settings = load(_with_keys(CONFIG / "examples" / name, folder)).settings
     execution = settings.docker.execution
     assert (execution.image_pull_policy, execution.mode) == ("Always", "session")
     container = {**execution.container, "Image": setup.image}
-    execution = replace(execution, container=container, image_pull_policy="IfNotPresent")
+    host = {**execution.host, "NetworkMode": "none"}
+    execution = replace(execution, container=container, host=host, image_pull_policy="IfNotPresent")
     return replace(settings, docker=replace(settings.docker, execution=execution))
 
 

@@ -16,6 +16,7 @@ from moorage.config import check_config, load
 from moorage.testing import FakeEngine, FakeImage
 from protocol.settings import Execution, RegistryAuth
 from protocol.settings_security import Security
+from tests.codes_heard import hear
 from tests.e2e.harness import Done
 from tests.e2e.runs import Setup
 from tests.moorage.test_config import CONFIG, HEAD, _file, _with_keys
@@ -155,6 +156,7 @@ def test_the_old_backend_is_said_once_at_start_and_not_with_each_connection(tmp_
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
+            hear(line)
             log.append(json.loads(line))
             if log[-1]["code"] == "MOORAGE_READY":
                 port = log[-1]["details"]["listen"][0].rpartition(":")[2]

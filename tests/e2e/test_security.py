@@ -47,7 +47,7 @@ async def test_commands(setup: Setup) -> None:
         assert await harness.ssh("id") == no
         assert (await harness.ssh(None, stdin=b"echo shell\n")).out == b"shell\n"
         told = await said(harness, "SECURITY_EXEC_REJECTED")
-        assert (told["command"], told["row"]) == ("echo a; echo c", "SS0126")
+        assert (told["command"], told["row"]) == ("echo a; echo c", "SS0127")
         assert "none of security.command's lists" in told["why"]
 
 
@@ -81,7 +81,7 @@ async def test_variables(setup: Setup) -> None:
         options = ("-o", "SetEnv=KEPT=1 LOST=2")
         assert await harness.ssh('echo "[$KEPT] [$LOST]"', *options) == Done(0, b"[1] []\n", b"")
         told = await said(harness, "SECURITY_ENV_REJECTED")
-        assert (told["name"], told["row"]) == ("LOST", "SS0121")
+        assert (told["name"], told["row"]) == ("LOST", "SS0122")
         assert harness.said.count("SECURITY_ENV_REJECTED") == 1
 
 
