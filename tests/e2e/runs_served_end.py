@@ -1,11 +1,15 @@
 """Programs that the agent serves, and what can happen to them; and when there is no agent."""
 
 import os
+import secrets
 import signal
+from unittest.mock import patch
 
 import pytest
 import trio
+from msgspec.structs import replace
 
+from moorage.agent_binary import AgentBinary, agent_binary
 from moorage.daemon import CannotServe
 from tests.e2e import outside
 from tests.e2e.harness import Done
@@ -87,6 +91,30 @@ async def unknown(at: Served) -> None:
         b"moorage: the program could not be started: cannot run /no/such/program: it, or the interpreter that it "
         b"names, is not in the image (MOORAGE_SPAWN_FAILED)\r\n"
     )
+
+
+def _another_agent(architecture: str) -> AgentBinary | None:
+    """The same with something behind its end: it has a volume of its own, which nobody else on this engine uses."""
+    found = agent_binary(architecture)
+    return found and replace(found, content=found.content + bytes(8), digest=secrets.token_hex(32))
+
+
+@served("volume-removed", end="exit status 7", both_links=True, modes=("connection",), spawned=())
+async def volume_removed(at: Served) -> None:
+    """Somebody removes the agent's volume while no container has it: it is filled again."""
+    with patch("moorage.daemon.agent_binary", _another_agent):
+        async with at.harness() as harness:
+            (ready,) = harness.said.details("MOORAGE_AGENT_READY")
+            volume = f"/volumes/{ready['volume']}"
+            try:
+                assert outside.call("DELETE", volume)[0] == 204
+                if at.link == "attach":  # what is attached ends with a start that fails
+                    assert (await harness.ssh("exit 7")).status == 125
+                assert await harness.ssh("exit 7") == Done(7, b"", b"")
+            finally:
+                await harness.all_gone()
+                outside.call("DELETE", volume)
+                outside.forget_image(ready["volume"].replace("moorage-agent-", "moorage/agent:"))
 
 
 # Without an agent. A socket that nobody can listen on stands for an engine to which there is no link.
