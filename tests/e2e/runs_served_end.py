@@ -14,7 +14,7 @@ from moorage.daemon import CannotServe
 from tests.e2e import outside
 from tests.e2e.harness import Done
 from tests.e2e.runs import Setup, run
-from tests.e2e.served import Served, actor_of_container, served
+from tests.e2e.served import MODES, Served, actor_of_container, served
 
 DIED = b"moorage: the container ended (status 137) (MOORAGE_CONTAINER_DIED)\r\n"
 ENGINE = ("engine",)
@@ -166,3 +166,24 @@ def _own(name: str) -> None:
 
 for _name in OWN:
     _own(_name)
+
+
+# The fake engine and its agent.
+
+
+def _fake(mode: str) -> None:
+    @run(
+        f"{mode}-served-fake",
+        end="exit status 7",
+        rows=("SS0121|SS0217", "SS1201", "SS0711|SS0812"),
+        needs=("openssh",),
+    )
+    async def fake(setup: Setup) -> None:
+        """The fake engine's agent serves a whole run, as the real one does."""
+        async with setup.fake_harness(transport="served", mode=mode, links=("attach",)) as harness:
+            assert await harness.ssh("echo out; echo err >&2; exit 7") == Done(7, b"out\n", b"err\n")
+            assert await harness.ssh("cat", stdin=b"back") == Done(0, b"back", b"")
+
+
+for _mode in MODES:
+    _fake(_mode)
