@@ -14,7 +14,7 @@ from moorage.daemon import CannotServe
 from tests.e2e import outside
 from tests.e2e.harness import Done
 from tests.e2e.runs import Setup, run
-from tests.e2e.served import MODES, Served, actor_of_container, served
+from tests.e2e.served import ALL, MODES, Served, actor_of_container, served
 
 DIED = b"moorage: the container ended (status 137) (MOORAGE_CONTAINER_DIED)\r\n"
 ENGINE = ("engine",)
@@ -99,7 +99,7 @@ def _another_agent(architecture: str) -> AgentBinary | None:
     return found and replace(found, content=found.content + bytes(8), digest=secrets.token_hex(32))
 
 
-@served("volume-removed", end="exit status 7", both_links=True, modes=("connection",), spawned=())
+@served("volume-removed", end="exit status 7", quick=ALL, modes=("connection",), spawned=())
 async def volume_removed(at: Served) -> None:
     """Somebody removes the agent's volume while no container has it: it is filled again."""
     with patch("moorage.daemon.agent_binary", _another_agent):
