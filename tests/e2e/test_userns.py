@@ -19,7 +19,7 @@ from tests.e2e.served import LINKS
 from tests.fixtures_engine import RUN, missing
 
 pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.openssh, pytest.mark.slow]
-# In a mount namespace of its own, so that the machine's files stay as they are.
+# In namespaces of its own, so that the machine keeps its files and the other engine its bridge.
 START = """
 mount --make-rprivate / && mount --bind {folder}/subuid /etc/subuid && mount --bind {folder}/subuid /etc/subgid &&
 exec dockerd --userns-remap=nobody:nogroup --host unix://{folder}/docker.sock --data-root {folder}/data \
@@ -36,7 +36,7 @@ def remapping(dockerd: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: p
         above.chmod(above.stat().st_mode | 0o011)  # root in the container is somebody else here
     (folder / "subuid").write_text("nobody:200000:65536\nnogroup:200000:65536\n")
     with (folder / "log").open("wb") as log:
-        command = ["unshare", "--mount", "sh", "-c", START.format(folder=folder)]
+        command = ["unshare", "--mount", "--net", "sh", "-c", START.format(folder=folder)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/docker.sock")
