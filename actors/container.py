@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
-from actors.ports import AgentLink, ContainerOrder, ImageCommand
+from actors.ports import AgentLink, ContainerOrder, EngineFault, ImageCommand
 from fsm.container import ContainerCell
 from fsm.container_rows import CONTAINER
 from protocol.base import Effect, Event
@@ -102,7 +102,7 @@ class ContainerActor(Actor):
                 await self._attach(id)
                 return ContainerAttached()
             case StartContainer(id=id):
-                await engine.start_container(id)
+                await self._start(id)
                 return ContainerStarted()
             case AwaitExit(id=id):
                 exit_ = await engine.wait_container(id)
@@ -130,6 +130,18 @@ class ContainerActor(Actor):
                 self.image_command = await self.world.engine.image_command(self.order.image)
             self.link = await self.world.agents.open(self.order)
         return self.link.order
+
+    async def _start(self, id: str) -> None:
+        engine, agents = self.world.engine, self.world.agents
+        try:
+            await engine.start_container(id)
+        except EngineFault as fault:
+            mended = self.link is not None and agents is not None and await agents.mend(engine, fault.why)
+            if (
+                not mended or self.cell.link == "attach"
+            ):  # a start that fails ends what is attached: the next login then
+                raise
+            await engine.start_container(id)
 
     async def _attach(self, id: str) -> None:
         engine = self.world.engine

@@ -163,6 +163,9 @@ class Agents(Protocol):
     async def open(self, order: ContainerOrder) -> AgentLink:
         """A link for the container that is made from `order`. Raises `EngineFault`."""
 
+    async def mend(self, engine: Any, why: str) -> bool:
+        """A container with the agent did not start, `why` is the engine's sentence. Whether it may now."""
+
 
 class Channel(Protocol):
     """A session's SSH channel, as the pump and the session actor see it."""

@@ -129,6 +129,8 @@ def _execution(execution: Execution) -> Iterator[Problem]:
         if not execution.shell_command:
             found = 'shell command required for execution mode "connection"'
             yield Problem(f"{path}.shellCommand", found, "a list: the program and its arguments", advice)
+    if execution.transport == "served" and execution.disable_agent:
+        yield Problem(f"{path}.transport", "served, and disableAgent is true", "auto or exec", "or allow the agent")
     policy = execution.host.get("RestartPolicy", {}).get("Name", "")
     if execution.mode == "session" and policy not in ("", "no"):
         found = (

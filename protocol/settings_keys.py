@@ -75,7 +75,7 @@ KEYS: dict[str, Key] = {
     "docker.execution.transport": Key(
         "How programs are started: `served`: by Moorage's own agent in the container; `exec`: by the engine's exec; "
         "`auto`: served where that works (see `transport.md`).",
-        "`served` where the agent cannot be brought into containers (at the start)",
+        "`served` with `disableAgent`, or where the agent cannot be brought into containers (at the start)",
     ),
     "docker.execution.agentPath": Key("Where ContainerSSH's guest agent is in the image. Not needed."),
     "docker.execution.disableAgent": Key("Never use a guest agent."),

@@ -7,8 +7,8 @@ import io
 import secrets
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,6 +54,7 @@ class BroughtAgents:
         self.image = f"moorage/agent:{digest[:16]}"
         self._program, self._sockets = program, sockets
         self._links: set[Link] = set()
+        self._labels: Mapping[str, str] = {}  # of containers of ours that are no login's
 
     async def open(self, order: ContainerOrder) -> Link:
         """A link for the container that is made from `order`; the order is laid out for the agent."""
@@ -68,10 +69,11 @@ class BroughtAgents:
 
     async def probe(self, engine: Carrier, labels: Mapping[str, str], only: Sequence[LinkKind] = ORDER) -> str:
         """Bring the agent and find the link that works: `kind` is set. Why none does, or the empty string."""
+        self._labels = labels
         why = []
         for kind in only:
             try:
-                await self._try(engine, kind, labels)
+                await self._try(engine, kind)
             except EngineFault as fault:
                 why.append(f"{kind} link: {fault.why}")
             else:
@@ -79,27 +81,41 @@ class BroughtAgents:
                 return ""
         return "; ".join(why)
 
-    async def _try(self, engine: Carrier, kind: LinkKind, labels: Mapping[str, str]) -> None:
-        """A container of the agent and nothing else; that it is made fills the volume. Raises `EngineFault`."""
-        if not await engine.image_exists(self.image):
-            await _import(engine, self.image, self._program)
-        name = f"moorage-probe-{secrets.token_hex(6)}"
-        plain = ContainerOrder(name=name, token=name, image=self.image, host={"NetworkMode": "none"}, labels=labels)
-        link = await self._open(plain, kind, no_copy=False)
+    async def mend(self, engine: Carrier, why: str) -> bool:
+        """A container did not start. If that is because somebody has removed the volume: fill it again."""
+        if PROGRAM not in why:
+            return False
+        async with self._container(engine, "attach"):
+            return True
+
+    async def _try(self, engine: Carrier, kind: LinkKind) -> None:
+        """Let an agent say hello over this kind of link. Raises `EngineFault`."""
         answer = Answer()
-        try:
-            link.made(await engine.create_container(link.order))
+        async with self._container(engine, kind) as link:
             if kind == "attach":
                 link.join(await engine.attach_container(link.container, False, link.sink))
             link.report(answer.hear)
             await engine.start_container(link.container)
             await answer.wait(engine, link.container)
+        if answer.why:
+            raise EngineFault("unavailable", answer.why)
+
+    @asynccontextmanager
+    async def _container(self, engine: Carrier, kind: LinkKind) -> AsyncIterator[Link]:
+        """A container of the agent and nothing else, not started. That it is made fills the volume."""
+        if not await engine.image_exists(self.image):
+            await _import(engine, self.image, self._program)
+        name = f"moorage-probe-{secrets.token_hex(6)}"
+        host = {"NetworkMode": "none"}
+        plain = ContainerOrder(name=name, token=name, image=self.image, host=host, labels=self._labels)
+        link = await self._open(plain, kind, no_copy=False)
+        try:
+            link.made(await engine.create_container(link.order))
+            yield link
         finally:
             link.close()
             with trio.CancelScope(shield=True), suppress(EngineFault):
                 await engine.remove_container(name, name)
-        if answer.why:
-            raise EngineFault("unavailable", answer.why)
 
     async def _open(self, order: ContainerOrder, kind: LinkKind, no_copy: bool) -> Link:
         token = secrets.token_hex(16)

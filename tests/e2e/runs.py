@@ -5,6 +5,7 @@ rows that it is there for must be in its recording; `record.py` keeps one record
 """
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 
 from msgspec import Struct
 
@@ -73,15 +74,7 @@ def run(
 
 def all_runs() -> dict[str, Run]:
     """By name, sorted. Imports the modules that hold them."""
-    from tests.e2e import (  # noqa: F401
-        runs_end,
-        runs_engine,
-        runs_fault,
-        runs_program,
-        runs_pull,
-        runs_served,
-        runs_served_end,
-        runs_time,
-    )
+    for name in ("end", "engine", "fault", "program", "pull", "served", "served_end", "time"):
+        import_module(f"tests.e2e.runs_{name}")
 
     return dict(sorted(RUNS.items()))

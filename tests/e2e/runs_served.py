@@ -8,13 +8,13 @@ import trio
 from protocol.frame_types import SIGNALS
 from tests.e2e.harness import Client, Done
 from tests.e2e.runs_program import _control_master, _stdin_closed
-from tests.e2e.served import Served, served
+from tests.e2e.served import ALL, Served, served
 
 ENDED = ("SS0711|SS0812",)  # the agent's word on the end, and the end of the output, in either order
 BIG = 50_000_000
 
 
-@served("exec", end="exit status 7", rows=ENDED, both_links=True)
+@served("exec", end="exit status 7", rows=ENDED, quick=ALL)
 async def exec_(at: Served) -> None:
     """A command: output, error output and exit status."""
     async with at.harness() as harness:
@@ -36,7 +36,7 @@ async def image_command(at: Served) -> None:
         assert await harness.ssh(None, stdin=b"echo $0; exit 3\n") == Done(3, b"/bin/sh\n", b"")
 
 
-@served("subsystem", end="exit status 0", rows=ENDED)
+@served("subsystem", end="exit status 0", rows=ENDED, quick=("session-socket",))
 async def subsystem(at: Served) -> None:
     """A subsystem from the map, fed and read to its end."""
     async with at.harness(subsystems={"echo": "/bin/cat"}) as harness:
@@ -52,7 +52,7 @@ async def terminal(at: Served) -> None:
     assert b"erase = ^H" in seen.shown and b" -ixon" in seen.shown and b" iutf8" in seen.shown
 
 
-@served("shell-pty-resize", end="exit status 4", rows=("SS0617", *ENDED), both_links=True)
+@served("shell-pty-resize", end="exit status 4", rows=("SS0617", *ENDED), quick=ALL)
 async def resize(at: Served) -> None:
     """A terminal of 90x30 made 120x50 by its user, Ctrl-C, and exit."""
     async with at.harness() as harness, harness.terminal(None, 90, 30) as seen:
@@ -77,13 +77,13 @@ async def stdin_closed(at: Served) -> None:
     await _stdin_closed(at, at.mode)  # type: ignore[arg-type]
 
 
-@served("control-master", end="exit statuses 0 to 4", rows=ENDED)
+@served("control-master", end="exit statuses 0 to 4", rows=ENDED, quick=("connection-socket",))
 async def control_master(at: Served) -> None:
     """Five commands over a ControlMaster with closed input, each its own status."""
     await _control_master(at, at.mode)  # type: ignore[arg-type]
 
 
-@served("bulk", end="exit status 0", rows=ENDED, both_links=True)
+@served("bulk", end="exit status 0", rows=ENDED, quick=("connection-socket", "session-attach"))
 async def bulk(at: Served) -> None:
     """50 MB up, 50 MB down, and 50 MB there and back, each byte as it was."""
     data = hashlib.sha512(b"seed").digest() * (BIG // 64)
@@ -110,7 +110,7 @@ async def background(at: Served) -> None:
         assert await harness.ssh("(sleep 0.5; echo late) & exit 3", "-n", stdin=None) == Done(3, b"late\n", b"")
 
 
-@served("background-child-pty", end="exit status 3", rows=("SS0616|SS0615", *ENDED))
+@served("background-child-pty", end="exit status 3", rows=("SS0616|SS0615", *ENDED), quick=("connection-socket",))
 async def background_pty(at: Served) -> None:
     """At a terminal the end of the program hangs up on its child, and nobody waits for it."""
     async with at.harness() as harness:
@@ -139,7 +139,9 @@ async def signals(at: Served) -> None:
         assert harness.said.count("SSH_EXIT") == len(SIGNALS)
 
 
-@served("signals-pty", end="exit-signal of each name", rows=("SS0618", *ENDED), needs=("engine",))
+@served(
+    "signals-pty", end="exit-signal of each name", rows=("SS0618", *ENDED), needs=("engine",), quick=("session-socket",)
+)
 async def signals_pty(at: Served) -> None:
     """The same at a terminal."""
     async with at.harness() as harness, harness.client() as client:

@@ -1,16 +1,20 @@
 """Programs that the agent serves, and what can happen to them; and when there is no agent."""
 
 import os
+import secrets
 import signal
+from unittest.mock import patch
 
 import pytest
 import trio
+from msgspec.structs import replace
 
+from moorage.agent_binary import AgentBinary, agent_binary
 from moorage.daemon import CannotServe
 from tests.e2e import outside
 from tests.e2e.harness import Done
 from tests.e2e.runs import Setup, run
-from tests.e2e.served import Served, actor_of_container, served
+from tests.e2e.served import ALL, MODES, Served, actor_of_container, served
 
 DIED = b"moorage: the container ended (status 137) (MOORAGE_CONTAINER_DIED)\r\n"
 ENGINE = ("engine",)
@@ -89,6 +93,30 @@ async def unknown(at: Served) -> None:
     )
 
 
+def _another_agent(architecture: str) -> AgentBinary | None:
+    """The same with something behind its end: it has a volume of its own, which nobody else on this engine uses."""
+    found = agent_binary(architecture)
+    return found and replace(found, content=found.content + bytes(8), digest=secrets.token_hex(32))
+
+
+@served("volume-removed", end="exit status 7", quick=ALL, modes=("connection",), spawned=())
+async def volume_removed(at: Served) -> None:
+    """Somebody removes the agent's volume while no container has it: it is filled again."""
+    with patch("moorage.daemon.agent_binary", _another_agent):
+        async with at.harness() as harness:
+            (ready,) = harness.said.details("MOORAGE_AGENT_READY")
+            volume = f"/volumes/{ready['volume']}"
+            try:
+                assert outside.call("DELETE", volume)[0] == 204
+                if at.link == "attach":  # what is attached ends with a start that fails
+                    assert (await harness.ssh("exit 7")).status == 125
+                assert await harness.ssh("exit 7") == Done(7, b"", b"")
+            finally:
+                await harness.all_gone()
+                outside.call("DELETE", volume)
+                outside.forget_image(ready["volume"].replace("moorage-agent-", "moorage/agent:"))
+
+
 # Without an agent. A socket that nobody can listen on stands for an engine to which there is no link.
 
 
@@ -138,3 +166,24 @@ def _own(name: str) -> None:
 
 for _name in OWN:
     _own(_name)
+
+
+# The fake engine and its agent.
+
+
+def _fake(mode: str) -> None:
+    @run(
+        f"{mode}-served-fake",
+        end="exit status 7",
+        rows=("SS0121|SS0217", "SS1201", "SS0711|SS0812"),
+        needs=("openssh",),
+    )
+    async def fake(setup: Setup) -> None:
+        """The fake engine's agent serves a whole run, as the real one does."""
+        async with setup.fake_harness(transport="served", mode=mode, links=("attach",)) as harness:
+            assert await harness.ssh("echo out; echo err >&2; exit 7") == Done(7, b"out\n", b"err\n")
+            assert await harness.ssh("cat", stdin=b"back") == Done(0, b"back", b"")
+
+
+for _mode in MODES:
+    _fake(_mode)

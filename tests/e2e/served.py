@@ -12,6 +12,8 @@ from tests.e2e.runs import Setup, run
 
 MODES: tuple[ExecutionMode, ...] = ("connection", "session")
 LINKS: tuple[Link, ...] = ("socket", "attach")
+QUICK = ("connection-socket", "session-socket")
+ALL = tuple(f"{mode}-{link}" for mode in MODES for link in LINKS)
 SPAWNED = ("SS0121|SS0217", "SS1201", "CT0708", "CT1401")  # asked for, started; the container's agent said hello
 
 
@@ -45,14 +47,14 @@ def served(
     spawned: tuple[str, ...] = SPAWNED,
     needs: tuple[str, ...] = ("engine", "openssh"),
     modes: tuple[ExecutionMode, ...] = MODES,
-    both_links: bool = False,
+    quick: tuple[str, ...] = QUICK,
 ) -> Callable[[Callable[[Served], Awaitable[None]]], Callable[[Served], Awaitable[None]]]:
-    """The run `MODE-served-WHAT-LINK` for each mode and link. Unless `both_links`, the attached one is slow."""
+    """The run `MODE-served-WHAT-LINK` for each mode and link. Those that are not `quick` (`MODE-LINK`) are slow."""
 
     def note(go: Callable[[Served], Awaitable[None]]) -> Callable[[Served], Awaitable[None]]:
         for mode in modes:
             for link in LINKS:
-                marks = needs if both_links or link == "socket" else (*needs, "slow")
+                marks = needs if f"{mode}-{link}" in quick else (*needs, "slow")
                 run(f"{mode}-served-{what}-{link}", end=end, rows=(*spawned, *rows), needs=marks)(bound(go, mode, link))
         return go
 

@@ -4,7 +4,6 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import trio
 from moorage.guest_image import CHANGES, make_guest
 from protocol.settings import ExecutionMode
 from tests.e2e import outside
+from tests.e2e.debootstrap import bootstrap
 from tests.e2e.harness import Done
 from tests.e2e.runs import Setup
 from tests.e2e.served import MODES
@@ -160,12 +160,4 @@ async def test_debian(mode: ExecutionMode, setup: Setup, debian: str) -> None:
 
 @pytest.fixture(scope="session")
 def debian(images: Make, tmp_path_factory: pytest.TempPathFactory) -> str:
-    from tests.e2e.debootstrap import bootstrap
-
     return images('CMD ["bash"]', tar=bootstrap(tmp_path_factory.mktemp("debian") / "root"))
-
-
-def test_paths_of_the_matrix_are_documented() -> None:
-    """docs/transport.md lists what was tried."""
-    text = (Path(__file__).parent.parent.parent / "docs" / "transport.md").read_text()
-    assert all(word in text for word in ("scratch", "Debian", "read-only", "no-new-privileges", "userns-remap"))

@@ -94,6 +94,15 @@ def test_an_empty_image(image: str) -> None:
     assert "no image name provided" in problems["docker.execution.container.image"]
 
 
+def test_served_without_an_agent() -> None:
+    problems = _problems({"docker": {"execution": {"transport": "served", "disableAgent": True}}})
+    assert "disableAgent" in problems["docker.execution.transport"]
+    for transport in ("auto", "exec"):
+        assert "docker.execution.transport" not in _problems(
+            {"docker": {"execution": {"transport": transport, "disableAgent": True}}}
+        )
+
+
 @pytest.mark.parametrize(("key", "words"), [("idleCommand", "idle command"), ("shellCommand", "shell command")])
 def test_commands_by_mode(key: str, words: str) -> None:
     problems = _problems({"docker": {"execution": {key: []}}})
