@@ -78,7 +78,8 @@ class Pool:
         self._wake.set()
         for spare in self._spares:
             ready = self.world.actors.get(spare.cell.container)
-            if spare.is_ready and ready is not None:
+            # Not one that is unwatched: it may be gone, and the login would find that out.
+            if spare.is_ready and ready is not None and ready.cell.state == "RUNNING":
                 # At once, so that an owner that goes before the claim is heard ends the right container.
                 self.world.alias(container, ready)
                 spare.claim(owner, container)
