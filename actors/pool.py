@@ -18,6 +18,7 @@ from protocol.spare import SpareWanted, StaleFound
 
 Make = Callable[[SpareWanted, Callable[[SpareActor], None]], SpareActor]
 
+SPARE_NAME = "moorage-spare-"  # and twelve hex digits, until it is claimed
 FILLING_MAX = 1  # the engine starts containers one after the other; more would only stand in a login's way
 QUIET_S = 0.3  # without a login, before spares are made while there are others
 LOOK_S = 10.0  # between two looks at the image
@@ -77,7 +78,8 @@ class Pool:
         self._wake.set()
         for spare in self._spares:
             ready = self.world.actors.get(spare.cell.container)
-            if spare.is_ready and ready is not None:
+            # Not one that is unwatched: it may be gone, and the login would find that out.
+            if spare.is_ready and ready is not None and ready.cell.state == "RUNNING":
                 # At once, so that an owner that goes before the claim is heard ends the right container.
                 self.world.alias(container, ready)
                 spare.claim(owner, container)
@@ -123,7 +125,7 @@ class Pool:
         image = str(self.world.settings.docker.execution.container["Image"])
         id = self.world.fresh_id()[:12]
         wanted = SpareWanted(
-            spare=f"sp-{id}", container=f"moorage-spare-{id}", image=image, seconds={"ttl": self._settings.ttl}
+            spare=f"sp-{id}", container=f"{SPARE_NAME}{id}", image=image, seconds={"ttl": self._settings.ttl}
         )
         self._spares.append(self._make(wanted, self._stepped))
         return LOOK_S

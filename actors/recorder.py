@@ -115,6 +115,7 @@ class Recording:
         self._recorder = recorder
         self._actors: set[str] = set()
         self._tail: deque[Line] = deque(maxlen=TAIL_LINES_MAX)
+        self._shared: dict[int, Entry] = {}  # by identity; kept, so that no other gets it
         self._file: File | None = None
         if recorder.directory is not None:
             name = f"{started:%Y%m%dT%H%M%S.%fZ}-{connection}.jsonl"
@@ -141,10 +142,15 @@ class Recording:
 
     def write(self, actor: str, machine: str, event: Event, answer: Answer) -> None:
         """Note one step of an actor of this connection."""
-        self.append(Entry(self._recorder.clock(), actor, machine, event, answer))
+        self._note(Entry(self._recorder.clock(), actor, machine, event, answer))
 
     def append(self, entry: Entry) -> None:
-        """Note one step that happened at `entry.when`."""
+        """Note one step of a shared actor, once: an image's may come by itself and by the spare that waited for it."""
+        if id(entry) not in self._shared:
+            self._shared[id(entry)] = entry
+            self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
         if self.finished:
             return
         self.count += 1

@@ -25,6 +25,7 @@ from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, 
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted, WantImage
 from protocol.image import ImageFailed, ImageWanted, WaiterLeft
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
+from protocol.settings import Pool as PoolSettings
 from protocol.spare import HandOver, SpareWanted
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
@@ -46,7 +47,9 @@ class Supervisor:
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
         self._image_count = 0
         self._turned_away, self._turned_away_told = 0, -inf
-        self.pool = Pool(world, self.settings.docker.pool, self._make_spare)
+        # In mode session a spare is of use to an agent only: without one its program is the container's own.
+        spares = self.settings.docker.pool if self._may_have_spares else PoolSettings()
+        self.pool = Pool(world, spares, self._make_spare)
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Supervisor)
@@ -210,6 +213,10 @@ class Supervisor:
         self.world.spawn(actor, OrphanFound(container=id, name=found.name, why=why, seconds=seconds))
 
     # Within
+
+    @property
+    def _may_have_spares(self) -> bool:
+        return self.settings.docker.execution.mode == "connection" or self._link != "none"
 
     @property
     def _link(self) -> Link:

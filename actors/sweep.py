@@ -1,14 +1,18 @@
 """Containers that carry our instance label and belong to nobody alive: found at start and by a timer, then removed."""
 
+import re
+
 import trio
 
 from actors.engine.orders import TOKEN_LABEL
 from actors.instance import Instance
+from actors.pool import SPARE_NAME
 from actors.ports import EngineFault, FoundContainer
 from actors.supervisor import Supervisor
 from protocol import codes
 
 PERIOD_S = 60.0
+OWNED_NAME = re.compile(r"moorage-[0-9a-f]{12}(-\d+)?")  # of a connection, or of one of its sessions
 AGAIN_S = 1.0  # after a fault: the engine may be back any moment
 
 
@@ -52,6 +56,10 @@ class Sweeper:
         return not self._instance.is_alive(boot)
 
     def _was_made_here(self, name: str, boot: str, token: str) -> bool:
-        """Labels can be copied (`docker commit` does it), names cannot: ours stands in the token, or is configured."""
+        """Labels can be copied (`docker commit` does it), names cannot: ours stands in the token, or is configured.
+
+        A spare that was claimed has its login's name.
+        """
         own = token.removeprefix(f"{boot}.")
-        return own != token and name in (own, self._supervisor.settings.docker.execution.containername)
+        claimed = own.startswith(SPARE_NAME) and OWNED_NAME.fullmatch(name) is not None
+        return own != token and (claimed or name in (own, self._supervisor.settings.docker.execution.containername))

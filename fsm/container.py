@@ -22,6 +22,7 @@ from protocol.container import (
     ContainerFailed,
     ContainerLanded,
     ContainerProgressed,
+    ContainerRemoved,
     ContainerStarted,
     ContainerWanted,
     CreateContainer,
@@ -102,6 +103,12 @@ def pass_on(cell: ContainerCell, event: PullProgressed) -> Effects:
 
 def create(cell: ContainerCell, event: Event) -> Effects:
     return (CreateContainer(),)
+
+
+def create_anew(cell: ContainerCell, event: ContainerRemoved) -> Effects:
+    """The old one's id must not be what a removal goes by from now on."""
+    cell.id = ""
+    return create(cell, event)
 
 
 def attach(cell: ContainerCell, event: Event) -> Effects:

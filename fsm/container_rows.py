@@ -196,7 +196,7 @@ ROWS = (
     Row("CT1507", S.UNLINKED,        ContainerRenamed,  None),
     Row("CT1508", S.UNLINKED,        RenameFailed,      None,              None,                      None,                (NAME_KEPT,)),
 
-    Row("CT1601", S.REPLACING,       ContainerRemoved,  S.CREATING,        do.create,                 None,                (CREATE,)),
+    Row("CT1601", S.REPLACING,       ContainerRemoved,  S.CREATING,        do.create_anew,            None,                (CREATE,)),
     Row("CT1602", S.REPLACING,       RemoveFailed,      S.ATTACHING_AGAIN, do.back_off_attach,        may_try_again,       (GO_FAILED.quiet(),)),
     Row("CT1603", S.REPLACING,       RemoveFailed,      S.REMOVING,        do.fail_attach_and_remove, None,                (ATTACH_FAILED, GO)),
     Row("CT1604", S.REPLACING,       DeadlinePassed,    S.REMOVING,        do.fail_attach,            None,                (ATTACH_FAILED,),    START),

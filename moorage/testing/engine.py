@@ -163,13 +163,13 @@ class FakeEngine:
         return action
 
     async def _time_out(self, action: Action, do: Callable[[], T]) -> None:
+        self.late += action.kind == "late"
         await trio.sleep(self._http_s)
         if action.kind == "late":
             self._nursery.start_soon(self._do_late, action.seconds, do)
         raise EngineFault("timeout", f"the engine did not answer within {self._http_s:g} s")
 
     async def _do_late(self, seconds: float, do: Callable[[], T]) -> None:
-        self.late += 1
         await trio.sleep(seconds)
         self.late -= 1
         if not self._down:

@@ -16,10 +16,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 from trio.testing import MockClock
 
+from actors.agent.bring import BroughtAgents
 from actors.container import ContainerActor
 from actors.instance import Instance
 from actors.ports import ContainerOrder, Engine
 from actors.server import ServerActor
+from actors.spare import SpareActor
 from actors.supervisor import Supervisor
 from actors.sweep import Sweeper
 from actors.world import World
@@ -107,11 +109,15 @@ class Daemon:
         self.recorder = WatchedRecorder(run.watch, run.folder, trio.current_time, header(run.weather.seed))
         settings, dice = run.weather.settings, Random(f"{run.weather.seed} {number}")
         engine = cast(Engine, self.tether)
-        world = World(settings, engine, nursery, self.recorder, run.watch.say, "simulated", self.instance.boot, dice)
-        self.world, self.supervisor = world, Supervisor(world)
+        self.agents = _agents(run) if run.weather.served else None
+        self.world = world = World(
+            *(settings, engine, nursery, self.recorder, run.watch.say, self.instance.id, self.instance.boot, dice),
+            self.agents,
+        )
+        self.supervisor = Supervisor(world)
         self.stopped = trio.Event()
         self._accepted_until = inf
-        self.server = ServerActor(world, self.recorder.share(), {}, self._stop_accepting)
+        self.server = ServerActor(world, self.recorder.share(), {}, self._stop_accepting, self.supervisor.pool.drain)
         seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
         self.server.post(Listening(listen=("simulation",), seconds=seconds))
         self.sweeper = Sweeper(self.supervisor, self.instance)
@@ -127,6 +133,21 @@ class Daemon:
     async def run(self) -> None:
         await self.server.run()
         self.stopped.set()
+
+    async def run_for_ever(self) -> None:
+        """What the daemon does beside its actors, until it is cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.sweeper.run)
+            nursery.start_soon(self.supervisor.pool.run)
+            if self.agents is not None:
+                nursery.start_soon(self.agents.run)
+
+    def is_quiet(self) -> bool:
+        """Nothing lives but what waits for the next login."""
+        return all(
+            isinstance(actor, SpareActor) or (isinstance(actor, ContainerActor) and actor.cell.owner.startswith("sp-"))
+            for actor in self.world.actors.values()
+        )
 
 
 class Run:
@@ -197,7 +218,7 @@ class Run:
                 daemon = Daemon(self, number, nursery)
                 self._look_on(daemon)
                 nursery.start_soon(daemon.run)
-                nursery.start_soon(daemon.sweeper.run)
+                nursery.start_soon(daemon.run_for_ever)
                 async with trio.open_nursery() as clients:
                     for name in range(boot.clients):
                         customers.append(Customer(daemon.supervisor, outside, self.weather, f"{number}.{name}"))
@@ -242,13 +263,14 @@ class Run:
         await _until(lambda: not clients.child_tasks, PATIENCE_S * 3, lambda: "a client that should leave does not")
         await self._check_newcomer(daemon, outside)
         await _until(
-            lambda: not daemon.world.actors and not self._ours() and not self.engine.late,
+            lambda: daemon.is_quiet() and not self.engine.late,
             FAIR_S,
             lambda: f"left after everybody went: {self._ours()}, {_describe(daemon.world)}",
         )
         await self._stop(daemon, in_haste=False)
+        await _until(lambda: not self._ours(), FAIR_S, lambda: f"left after the daemon's end: {self._ours()}")
         await _until(
-            lambda: len(daemon.nursery.child_tasks) == 1,  # the sweeper goes on for ever
+            lambda: len(daemon.nursery.child_tasks) == 1,  # what goes on for ever
             FAIR_S,
             lambda: f"tasks are left: {[task.name for task in daemon.nursery.child_tasks]}",
         )
@@ -296,6 +318,13 @@ class Run:
             return found.statistics()["mailbox"] if found is not None else 0
 
         self.watch.on_final, self.watch.waiting = on_final, waiting
+
+
+def _agents(run: "Run") -> BroughtAgents:
+    """As after a probe: the link through attached stdio, which needs no files."""
+    agents = BroughtAgents(b"", "simulated" * 2, run.folder / "links")
+    agents.kind = "attach"
+    return agents
 
 
 async def _until(holds: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:

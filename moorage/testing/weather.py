@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from moorage.testing.fake_container import FakeImage
 from protocol.base import PERMANENT, FaultClass
-from protocol.settings import Docker, Execution, ImagePullPolicy, Settings, Shutdown, Ssh, Timeouts
+from protocol.settings import Docker, Execution, ImagePullPolicy, Pool, Settings, Shutdown, Ssh, Timeouts
 
 CLASSES: tuple[FaultClass, ...] = get_args(FaultClass)
 TRANSIENT = tuple(fault for fault in CLASSES if fault not in PERMANENT)
 CONTROL = (
     *("inspect_image", "create_container", "attach_container", "start_container", "kill_container"),
     *("resize_container", "remove_container", "list_containers", "create_exec", "start_exec", "inspect_exec"),
-    "resize_exec",
+    *("resize_exec", "rename_container", "image_command", "container_image"),
 )
 UNBOUNDED = ("pull_image", "wait_container")
 # What happens to the engine as a whole, or to one of its containers.
@@ -54,6 +54,7 @@ class Weather(Struct, frozen=True, kw_only=True):
     failpoints: tuple[str, ...]
     events: tuple[tuple[float, str], ...]
     boots: tuple[Boot, ...]
+    served: bool  # by the guest agent, or by the engine's execs
     habits: frozenset[str]
     tempo: float  # how long clients wait between two things they do
 
@@ -76,6 +77,7 @@ def draw(seed: int) -> Weather:
         failpoints=() if calm else tuple(_failpoints(dice)),
         events=() if calm or dice.random() < 0.5 else tuple(_events(dice, sum(boot.seconds for boot in boots))),
         boots=boots,
+        served=dice.random() < 0.5,
         habits=frozenset(habit for habit in HABITS if dice.random() < 0.4),
         tempo=dice.choice((0.0, 0.05, 1.0)),
     )
@@ -99,9 +101,10 @@ def _settings(dice: Random, image: str, calm: bool) -> Settings:
         subsystems={"sftp": dice.choice(("/bin/cat", "/usr/lib/openssh/sftp-server"))},
         idle_command=("/bin/sh", "-c", "trap : TERM; wait") if dice.random() < 0.5 else ("/bin/sleep", "infinity"),
     )
+    pool = Pool(size=dice.choice((0, 0, 1, 3, "auto")), ttl=dice.choice((600.0, 2.0, 20.0)))
     return Settings(
         ssh=Ssh(login_grace=dice.choice((60.0, 3.0))),
-        docker=Docker(execution=execution, timeouts=timeouts),
+        docker=Docker(execution=execution, timeouts=timeouts, pool=pool),
         shutdown=Shutdown(grace=dice.choice((20.0, 1.0, 0.0)), kill=dice.choice((5.0, 0.5))),
     )
 

@@ -1,0 +1,51 @@
+"""What the sweep takes for ours: by label, boot, token and name; and what it leaves alone."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.ports import ContainerOrder
+from actors.recorder import Recorder
+from actors.supervisor import Supervisor
+from actors.sweep import Sweeper
+from actors.world import World
+from moorage.testing import FakeEngine
+from moorage.testing.simulation import SimulatedInstance
+from protocol.ledger import Header
+from protocol.settings import GUEST_IMAGE, Settings
+
+OURS = "simulated"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("name", "boot", "token", "is_swept"),
+    [
+        ("moorage-0123456789ab", "dead", "dead.moorage-0123456789ab", True),
+        ("moorage-0123456789ab-2", "dead", "dead.moorage-0123456789ab-2", True),
+        ("moorage-spare-0123456789ab", "dead", "dead.moorage-spare-0123456789ab", True),
+        ("moorage-fedcba987654", "dead", "dead.moorage-spare-0123456789ab", True),  # claimed, and renamed
+        ("moorage-fedcba987654-1", "dead", "dead.moorage-spare-0123456789ab", True),
+        ("moorage-fedcba987654", "here", "here.moorage-spare-0123456789ab", True),  # this boot's, and nobody has it
+        ("moorage-0123456789ab", "alive", "alive.moorage-0123456789ab", False),
+        ("jolly_curie", "dead", "dead.moorage-0123456789ab", False),  # labels that were copied
+        ("jolly_curie", "dead", "dead.moorage-spare-0123456789ab", False),
+        ("moorage-fedcba987654", "dead", "dead.moorage-0123456789ab", False),
+        ("moorage-fedcba987654-x", "dead", "dead.moorage-spare-0123456789ab", False),
+        ("moorage-0123456789ab", "dead", "other.moorage-0123456789ab", False),
+        ("moorage-0123456789ab", "dead", "", False),
+    ],
+)
+async def test_what_is_swept(
+    name: str, boot: str, token: str, is_swept: bool, autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    instance = SimulatedInstance("here", {"alive"})
+    async with FakeEngine.open() as engine, trio.open_nursery() as nursery:
+        recorder = Recorder(None, trio.current_time, Header(moorage="1", fingerprint={}), lambda why: None)
+        world = World(Settings(), engine, nursery, recorder, lambda code, details: None, OURS, "here")
+        labels = {"moorage.instance": OURS, "moorage.boot": boot}
+        await engine.create_container(ContainerOrder(name=name, token=token, image=GUEST_IMAGE, labels=labels))
+        assert await Sweeper(Supervisor(world), instance).sweep() == int(is_swept)
+        await trio.testing.wait_all_tasks_blocked()
+        assert engine.alive == (set() if is_swept else {name})
