@@ -75,6 +75,12 @@ async def test_terminals(options: str, pty: bool, tmp_path: Path) -> None:
         assert bool(ways.host.supervisor.sessions[0].all(PtyWanted)) is pty
 
 
+async def test_an_empty_command_is_forced_too(tmp_path: Path) -> None:
+    async with with_line(tmp_path, 'command=""') as ways:
+        assert (await ways.log_in()).stdout == b"shell"  # nothing, and not what the client asked for
+        assert ways.host.supervisor.sessions[0].vault.command == b""
+
+
 async def test_the_first_line_whose_conditions_are_met_decides(tmp_path: Path) -> None:
     key = await new_key(tmp_path)
     lines = (f'from="10.0.0.1",command="one" {key}', f'command="two" {key}', f'command="three" {key}')
