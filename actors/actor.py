@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 import trio
 
-from actors.ports import EngineFault
+from actors.ports import OutsideFault
 from actors.recorder import Ledger
 from fsm.kernel import Kind, Moved, Refused
 from protocol import codes
@@ -97,7 +97,7 @@ class Actor:
         raise AssertionError(f"{self.kind.name} has no hand for {type(effect).__name__}")
 
     async def work(self, effect: Effect) -> Event:
-        """Do what takes time, and say how it went. Raises `EngineFault`."""
+        """Do what takes time, and say how it went. Raises `OutsideFault`."""
         raise AssertionError(f"{self.kind.name} has no hand for {type(effect).__name__}")
 
     def drop(self, effect: type[Effect]) -> None:
@@ -172,6 +172,9 @@ class Actor:
     async def _outcome(self, effect: Effect) -> Event:
         try:
             return await self.work(effect)
-        except EngineFault as fault:
-            bad = self.outcomes[type(effect)][1]
-            return bad(fault=fault.fault, why=fault.why, dice=self.world.roll())
+        except OutsideFault as fault:
+            return self.failed(effect, fault)
+
+    def failed(self, effect: Effect, fault: OutsideFault) -> Event:
+        """The bad outcome of an order."""
+        return self.outcomes[type(effect)][1](fault=fault.fault, why=fault.why, dice=self.world.roll())

@@ -14,16 +14,21 @@ from protocol.container import Link
 from protocol.settings import Settings
 
 if TYPE_CHECKING:
+    from actors.login import AuthPort, LoginTransport
     from actors.pump import Pump
 
 
-class EngineFault(Exception):
-    """The engine did not do what was asked. `fault` is classed by status code, `why` is the engine's own sentence."""
+class OutsideFault(Exception):
+    """Something outside of us did not do what was asked. `fault` is its class, `why` its own sentence."""
 
     def __init__(self, fault: FaultClass, why: str) -> None:
         super().__init__(f"{fault}: {why}")
         self.fault: FaultClass = fault
         self.why = why
+
+
+class EngineFault(OutsideFault):
+    """The engine did not do what was asked. `fault` is classed by status code, `why` is the engine's own sentence."""
 
 
 class ContainerOrder(Struct, frozen=True, kw_only=True):
@@ -290,6 +295,9 @@ class Supervisor(Protocol):
 
     def connection_made(self, transport: Transport, remote: str) -> Mailbox:
         """A connection was accepted: its new actor (which has its `ConnectionOpened` already)."""
+
+    def login_begun(self, connection: Mailbox, transport: "LoginTransport", version: str) -> "AuthPort":
+        """The client, of that version, is about to log in: its new auth actor."""
 
     def session_opened(self, connection: Mailbox, channel: Channel) -> SessionPort:
         """A session channel opens: its new actor (which has its `ChannelOpened` already), or see `may_open`."""

@@ -7,20 +7,24 @@ from typing import Any
 import trio
 
 from actors.actor import Actor
+from actors.auth import AuthActor
 from actors.connection import ConnectionActor
 from actors.container import ContainerActor
 from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
+from actors.login import Client, LoginTransport
 from actors.orders import idle_container, may_be_served, program_argv, program_container, program_env
 from actors.pool import Pool
 from actors.ports import AgentLink, Channel, ContainerOrder, FoundContainer, ImageCommand, Mailbox, Transport
 from actors.recorder import Recording
 from actors.session import SessionActor
 from actors.signal import SignalActor
+from actors.sources import Sources
 from actors.spare import SpareActor
 from actors.terminal import TerminalActor
 from actors.world import World
 from protocol import codes
+from protocol.auth import LoginBegun
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted, WantImage
 from protocol.image import ImageFailed, ImageWanted, WaiterLeft
@@ -40,8 +44,9 @@ LINK_S = 2.0  # the engine tells of the end of a container whose agent is gone w
 class Supervisor:
     """Implements `ports.Supervisor` for the SSH side. `draining` is set when the server stops accepting."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, sources: Sources | None = None) -> None:
         self.world, self.settings = world, world.settings
+        self.sources = sources or Sources(world.settings.auth)
         self.draining = False
         self._images: dict[tuple[str, str], ImageActor] = {}
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
@@ -67,9 +72,26 @@ class Supervisor:
             mode=execution.mode,
             image=execution.container["Image"],
             container=f"moorage-{connection[:12]}",
-            seconds={"login_grace": self.settings.ssh.login_grace, "farewell": FAREWELL_S, "close": CLOSE_S},
+            seconds={"login_grace": self._login_grace(), "farewell": FAREWELL_S, "close": CLOSE_S},
         )
         self.world.spawn(actor, opened)
+        return actor
+
+    def login_begun(self, connection: Mailbox, transport: LoginTransport, version: str) -> AuthActor:
+        """A client begins to log in: its new auth actor, which has its first event already."""
+        assert isinstance(connection, ConnectionActor)
+        about, auth = connection.about, self.settings.auth
+        client = Client(connection=connection.connection, remote=about["remoteAddr"], version=version)
+        id = f"au-{connection.connection[:12]}"
+        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, self.sources)
+        seconds = {
+            "authorize": auth.authz.webhook.auth_timeout,
+            "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,
+        }
+        begun = LoginBegun(
+            connection=connection.id, remote=about["remoteAddr"], authorizes=bool(auth.authz.method), seconds=seconds
+        )
+        self.world.spawn(actor, begun)
         return actor
 
     def may_open(self, connection: Mailbox) -> str:
@@ -223,6 +245,12 @@ class Supervisor:
         """How programs are started, for the settings that hold now."""
         agents = self.world.agents
         return "none" if agents is None or not may_be_served(self.settings.docker.execution) else agents.kind
+
+    def _login_grace(self) -> float:
+        """A person who has to open a page is given the time for it."""
+        interactive = self.settings.auth.keyboard_interactive
+        page_s = interactive.oauth2.oidc.login_timeout if interactive.method else 0.0
+        return max(self.settings.ssh.login_grace, page_s)
 
     def _land(
         self, owner: ConnectionActor | SessionActor | SpareActor, effect: LandContainer, order: ContainerOrder,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from fsm.auth import AUTH
 from fsm.connection import CONNECTION
 from fsm.container_rows import CONTAINER
 from fsm.image import IMAGE
@@ -19,7 +20,7 @@ from fsm.spare import SPARE
 from fsm.terminal import TERMINAL
 from protocol.base import Event, Fault
 
-KINDS = (SERVER, CONNECTION, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL)
+KINDS = (SERVER, CONNECTION, AUTH, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL)
 MACHINES: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 

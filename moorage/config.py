@@ -5,23 +5,28 @@ a library or a look at other files (algorithms, host keys, authorized keys).
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from msgspec.structs import replace
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from actors import command
 from actors.ssh import auth, keys, options
+from actors.web import papers
 from moorage.containerssh import differences
-from protocol.settings import Settings, User
-from protocol.settings_problem import Plain, Problem, SettingsError, above, is_within, join
+from protocol.settings import Settings
+from protocol.settings_auth import AskWebhook, Auth
+from protocol.settings_http import HttpClient
+from protocol.settings_problem import Plain, Problem, SettingsError, above, is_within, join, resolved
 from protocol.settings_read import Reading, read_settings
 
 FILE_BYTES_MAX = 4 * 2**20
 VALUES_MAX = 100_000  # with aliases a small file can hold more than fits in memory
+H = TypeVar("H", bound=HttpClient)
 # What YAML may take an unquoted scalar for; it is text to us until its key says more.
 _KINDS = ("str", "bool", "int", "float", "null", "timestamp", "value", "merge")
 _TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in _KINDS)
@@ -39,6 +44,7 @@ def load(path: Path) -> Reading:
 def load_text(path: Path, data: bytes) -> Reading:
     """The same for what `path` would hold."""
     raw = RawFile(path, data)
+    raw.take_in_users(path.absolute().parent)
     try:
         reading = read_settings(raw.tree)
         settings: Settings | None = reading.settings
@@ -87,10 +93,6 @@ def located(settings: Settings, folder: Path) -> Settings:
     def at(name: str) -> str:
         return str(folder / Path(name).expanduser())
 
-    def with_files(user: User) -> User:
-        entries = (entry if not entry.strip() or " AAAA" in entry else at(entry) for entry in user.authorized_keys)
-        return replace(user, authorized_keys=tuple(entries))
-
     hostkeys = (
         key if not key.strip() or key.lstrip().startswith("-----") else at(key) for key in settings.ssh.hostkeys
     )
@@ -98,10 +100,43 @@ def located(settings: Settings, folder: Path) -> Settings:
     return replace(
         settings,
         ssh=replace(settings.ssh, hostkeys=tuple(hostkeys)),
-        auth=replace(settings.auth, users={name: with_files(user) for name, user in settings.auth.users.items()}),
+        auth=_auth_located(settings.auth, folder),
         log=replace(settings.log, file=at(settings.log.file) if settings.log.file else ""),
         record=replace(settings.record, directory=at(directory) if directory else ""),
         state=at(settings.state) if settings.state else "",
+    )
+
+
+def _auth_located(auth: Auth, folder: Path) -> Auth:
+    def at(name: str) -> str:
+        return str(folder / Path(name).expanduser())
+
+    def keys_at(entries: Iterable[str]) -> tuple[str, ...]:
+        return tuple(entry if not entry.strip() or " AAAA" in entry else at(entry) for entry in entries)
+
+    def asked_at(section: AskWebhook) -> AskWebhook:
+        return replace(section, webhook=_http_located(section.webhook, at))
+
+    users = {name: replace(user, authorized_keys=keys_at(user.authorized_keys)) for name, user in auth.users.items()}
+    interactive = auth.keyboard_interactive
+    oauth2 = replace(interactive.oauth2, oidc=_http_located(interactive.oauth2.oidc, at))
+    return replace(
+        auth,
+        users=users,
+        users_file=at(auth.users_file) if auth.users_file else "",
+        trusted_user_ca_keys=keys_at(auth.trusted_user_ca_keys),
+        password=asked_at(auth.password),
+        public_key=asked_at(auth.public_key),
+        authz=asked_at(auth.authz),
+        keyboard_interactive=replace(interactive, oauth2=oauth2),
+    )
+
+
+def _http_located(http: H, at: Callable[[str], str]) -> H:
+    """The certificates and the key of a web service, each a PEM text or the name of a file."""
+    names = {name: getattr(http, name) for name in ("cacert", "cert", "key")}
+    return replace(
+        http, **{name: at(text) if text and "-----BEGIN" not in text else text for name, text in names.items()}
     )
 
 
@@ -112,7 +147,13 @@ def _order(problem: Problem) -> tuple[bool, int]:
 
 def _more_problems(settings: Settings, known: Iterable[Problem]) -> list[Problem]:
     """What asyncssh and the file system say, where nothing has been said yet."""
-    found = (*options.check(settings.ssh), *keys.check(settings), *auth.check(settings))
+    found = (
+        *options.check(settings.ssh),
+        *keys.check(settings),
+        *auth.check(settings),
+        *papers.check(settings),
+        *command.check(settings),
+    )
     taken = [problem.path for problem in known]
     fresh = ((path, sentence) for path, sentence in found if not any(is_within(path, one) for one in taken))
     return [Problem(path, sentence) for path, sentence in fresh]
@@ -142,6 +183,29 @@ class RawFile:
             self.tree = self._json(data) if path.suffix == ".json" else self._yaml(data)
         except RecursionError:
             raise Unreadable(f"{path}: nested too deep") from None
+
+    def take_in_users(self, folder: Path) -> None:
+        """Put what `auth.usersFile` holds among `auth.users`. What is no mapping is left for the reader to refuse."""
+        auth = self.tree.get("auth") if isinstance(self.tree, dict) else None
+        name = auth.get("usersFile") if isinstance(auth, dict) else None
+        if not isinstance(self.tree, dict) or not isinstance(auth, dict) or not isinstance(name, str) or not name:
+            return
+        where = "auth.usersFile"
+        try:
+            file = folder / Path(name).expanduser()
+            more = RawFile(file, read_file(file))
+        except Unreadable as error:
+            self.problems.append(Problem(where, str(error)))
+            return
+        users = {} if resolved(auth.get("users")) is None else auth.get("users")
+        added = {} if resolved(more.tree) is None else more.tree
+        if not isinstance(users, dict) or not isinstance(added, dict):
+            self.problems.append(Problem(where, f"{more.name} is not a mapping of user names"))
+            return
+        self.problems += [Problem(where, f"in {more.name}: {problem}") for problem in more.problems]
+        twice = [f"the user {user!r} is in {more.name} as well" for user in added if user in users]
+        self.problems += [Problem(where, found, advice="keep one") for found in twice]
+        self.tree = {**self.tree, "auth": {**auth, "users": {**added, **users}}}
 
     def with_lines(self, problems: Iterable[Problem]) -> list[Problem]:
         return [replace(problem, line=self._line(problem.path)) for problem in problems]

@@ -13,9 +13,8 @@ from typing import Any, cast
 import trio
 from msgspec.structs import replace
 
-from actors import passwords
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
-from actors.bridge import aio, from_asyncio, open_loop
+from actors.bridge import aio, open_loop
 from actors.control import serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
@@ -170,6 +169,7 @@ async def _live(
                     await leaving.wait()
                     await server.stop()
                     listener.close()
+                    await supervisor.sources.close()
                     nursery.cancel_scope.cancel()
 
 
@@ -271,9 +271,8 @@ def _recorder(settings: Settings, log: Say) -> Recorder:
 
 
 async def _listener(supervisor: Supervisor, settings: Settings) -> Listener:
-    check = from_asyncio(passwords.verify)
     try:
-        return await aio(open_listener, supervisor, settings, check)
+        return await aio(open_listener, supervisor, settings)
     except OSError as error:
         why = f"cannot listen on {settings.ssh.listen}: {error.strerror or error}"
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {why}") from error

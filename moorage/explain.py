@@ -23,6 +23,15 @@ PHRASES: Mapping[str, str] = {
     "drain_wanted": "the server wanted to drain",
     "terminate_wanted": "the server's grace period was over: {why}",
     "close_wanted": "the server wanted it closed: {why}",
+    # auth
+    "login_begun": "the client began to log in",
+    "name_given": "the client gave the name {username}",
+    "attempt_made": "the client tried {factor} {by} {flaw}",
+    "answers_given": "the client answered the prompt",
+    "attempt_dropped": "the client dropped what it had begun",
+    "client_left": "the client was gone before it was let in",
+    "answered": "the answer was {verdict} {username} {why}",
+    "ask_failed": "there was no answer ({fault}): {why}",
     # session
     "channel_opened": "the client opened a channel ({mode} mode, image {image})",
     "env_offered": "the client offered the variable {name} {why}",

@@ -226,6 +226,35 @@ SECURITY_FORWARDING_REJECTED = Code("SECURITY_FORWARDING_REJECTED", "debug", "fo
 SECURITY_REVERSE_FORWARDING_REJECTED = Code("SECURITY_REVERSE_FORWARDING_REJECTED", "debug", "reverse forwarding was refused",
     "security.forwarding has not enabled this kind (-R, or from a Unix socket).",
     "Reverse forwarding is rejected")
+# --- who may come in ---------------------------------------------------------------------------------------------
+AUTH = Code("AUTH", "debug", "checking a login",
+    "One attempt with one factor: its sources (configuration, command, webhook, identity provider) are asked in their order.")
+AUTH_SUCCESSFUL = Code("AUTH_SUCCESSFUL", "debug", "all factors are proved",
+    "One of the user's ways in is complete. Where there is an authorisation webhook, it has the last word.")
+AUTH_FAILED = Code("AUTH_FAILED", "debug", "a factor was not proved",
+    "Wrong password, code or key, or a factor that may not come next for this user. The client hears the same in each case.")
+MOORAGE_AUTH_PARTIAL = Code("MOORAGE_AUTH_PARTIAL", "debug", "a factor is proved, another one must follow",
+    "Partial success (RFC 4252 section 5.1): the client is told which methods may follow.")
+MOORAGE_AUTH_LIMITED = Code("MOORAGE_AUTH_LIMITED", "info", "an attempt was refused unseen: too many have failed from its address",
+    "auth.failures: so many failed attempts in one period. The client hears what it hears for a wrong password.")
+MOORAGE_AUTH_OTHER_NAME = Code("MOORAGE_AUTH_OTHER_NAME", "notice", "a factor proves another name than was given",
+    "One factor of several must not belong to somebody else, and enforceUsername may ask for the same of a single one.")
+AUTH_BACKEND_ERROR = Code("AUTH_BACKEND_ERROR", "error", "a source of logins does not answer",
+    "The webhook, command or identity provider failed for good or until the budget ended; a status other than 200 is one of these. Single tries are at debug.")
+SSH_AUTH_UNAVAILABLE = Code("SSH_AUTH_UNAVAILABLE", "info", "the attempt could not be checked",
+    "The client is refused, and it is not its fault: it does not count among the failures of its address.")
+AUTHZ_FAILED = Code("AUTHZ_FAILED", "info", "the user is who it says, and may not come in",
+    "The authorisation webhook said no.")
+MOORAGE_DEVICE_CODE = Code("MOORAGE_DEVICE_CODE", "debug", "the identity provider has given a code to show",
+    "OAuth 2.0 device flow (RFC 8628): the person opens the provider's page and enters the code there.")
+AUTH_OAUTH2_AUTHORIZATION_PENDING = Code("AUTH_OAUTH2_AUTHORIZATION_PENDING", "debug", "nobody has used the code yet",
+    "The identity provider is asked again after the interval that it wants.")
+AUTH_OAUTH2_TIMEOUT = Code("AUTH_OAUTH2_TIMEOUT", "info", "nobody has used the code in time",
+    "oauth2.oidc.loginTimeout has passed since the code was shown.")
+MOORAGE_AUTH_FILES_UNSERVED = Code("MOORAGE_AUTH_FILES_UNSERVED", "warning", "files that a webhook sent were not written",
+    "The answer of a login webhook has `files`. Moorage does not put files into containers; metadata and environment are used.", outside=True)
+CONFIG_AUTH_URL_DEPRECATED = Code("CONFIG_AUTH_URL_DEPRECATED", "warning", "auth.url is an old way to name the webhook",
+    "auth.url, auth.password and auth.pubkey are understood as password.webhook and publicKey.webhook. Said once, at start.", outside=True)
 
 # --- SSH ---------------------------------------------------------------------------------------------------------
 SSH_AVAILABLE = Code("SSH_AVAILABLE", "info", "the SSH server is available",
@@ -320,6 +349,10 @@ RETIRED: dict[str, str] = {
     "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
     "DOCKER_RUN_REMOVED": "never emitted by its own project either",
     "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
+    "AUTH_INVALID_STATUS": "a webhook's status is part of the sentence of AUTH_BACKEND_ERROR",
+    "AUTH_DISABLED": "a method that is off is not offered",
+    "AUTH_CONFIG_ERROR": "such a configuration is refused with all its problems",
+    "AUTH_OAUTH2_DEVICE_CODE_REQUEST_FAILED": "an identity provider that does not answer is AUTH_BACKEND_ERROR",
 }
 
 # Codes of ContainerSSH that will be said here when what they speak of is here.

@@ -9,6 +9,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from protocol.settings_auth import Auth as Auth
+from protocol.settings_auth import User as User
 from protocol.settings_dockerrun import DockerRun
 from protocol.settings_security import Security
 from protocol.settings_services import Audit, ConfigServer, GeoIp, Health, Metrics
@@ -120,17 +122,6 @@ class Ssh(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fiel
     login_grace: Duration = 60.0  # ours: from TCP accept to authenticated
     max_auth_tries: Count = 6
     max_startups: Count = 100  # ours: connections not yet authenticated, above which new ones are closed
-
-
-class User(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """One way in: keys (or files of keys) and a crypt-style password hash, either or both."""
-
-    authorized_keys: tuple[Secret, ...] = ()
-    password_hash: Secret = ""
-
-
-class Auth(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    users: dict[str, User] = {}
 
 
 class Syslog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,33 +4,16 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from protocol.settings import Auth, DockerConnection, Execution, Settings, Ssh, User
+from protocol.settings import DockerConnection, Execution, Settings, Ssh
+from protocol.settings_auth_checks import auth_problems, auth_remarks
 from protocol.settings_checks_more import security_problems, security_remarks, service_problems
 from protocol.settings_problem import Problem
 from protocol.settings_unserved import missed_services, refused_services
 
-MAKE_HASH = "make one with `moorage hash-password`"
-ADD_A_USER = "add one: `auth: {users: {NAME: {authorizedKeys: [FILE_OR_KEY]}}}`"
 VERSION_MAX = 253  # RFC 4253 section 4.2: 255 with the line's end
 _VERSION = re.compile(r"SSH-2\.0-[!-,.-~]+(?: [ -~]*)?")
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%\w]*\]|[^\[\]:\s]*):([0-9]{1,5})")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # the engine's own rule
-_HASHES = (
-    re.compile(
-        r"\$argon2id\$v=19\$m=[0-9]{1,9},t=[0-9]{1,9},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,171}"
-    ),
-    re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"),
-    re.compile(r"\$6\$(?:rounds=[1-9][0-9]{3,8}\$)?[./A-Za-z0-9]{0,16}\$[./A-Za-z0-9]{86}"),
-)
-_FOREIGN_HASHES = {
-    "$y$": "yescrypt",
-    "$7$": "scrypt",
-    "$5$": "sha256-crypt",
-    "$1$": "md5-crypt",
-    "$argon2i$": "argon2i",
-    "$argon2d$": "argon2d",
-    "{SSHA}": "LDAP's SSHA",
-}
 
 
 def problems_of(settings: Settings) -> Iterator[Problem]:
@@ -41,7 +24,7 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
     if settings.docker.pool.size and settings.docker.execution.containername:
         found = "a pool, and docker.execution.containername, which only one container at a time can have"
         yield Problem("docker.pool.size", found, "0", "leave containername empty")
-    yield from _auth(settings.auth)
+    yield from auth_problems(settings.auth)
     if settings.log.destination == "file" and not settings.log.file:
         yield Problem("log.file", "empty", "the name of a file")
     if settings.log.destination == "syslog" and not settings.log.syslog.destination:
@@ -55,6 +38,7 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
 
 def remarks_on(settings: Settings) -> Iterator[Problem]:
     """What can be used but is probably not meant."""
+    yield from auth_remarks(settings.auth)
     execution = settings.docker.execution
     if execution.containername:
         advice = "leave it empty: each container gets a name of its own"
@@ -143,39 +127,3 @@ def _execution(execution: Execution) -> Iterator[Problem]:
     for name, program in execution.subsystems.items():
         if not name or not program:
             yield Problem(f"{path}.subsystems.{name}", "empty", "a name and the path of a program")
-
-
-def _auth(auth: Auth) -> Iterator[Problem]:
-    if not auth.users:
-        yield Problem("auth.users", "no authentication method configured, so nobody could log in", advice=ADD_A_USER)
-    for name, user in auth.users.items():
-        path = f"auth.users.{name}"
-        if not name or not name.isprintable():
-            yield Problem(path, f"no user name: {name!r}", "printable text")
-        if not user.authorized_keys and not user.password_hash:
-            yield Problem(path, "this user has no way in", advice="give authorizedKeys, passwordHash or both")
-        yield from _user(user, path)
-
-
-def _user(user: User, path: str) -> Iterator[Problem]:
-    for index, key in enumerate(user.authorized_keys):
-        here = f"{path}.authorizedKeys[{index}]"
-        if not key.strip():
-            yield Problem(here, "empty text", "a public key as in authorized_keys, or the name of a file of them")
-        elif "PRIVATE KEY-----" in key:
-            yield Problem(here, "a private key", "a public key", "use the .pub file, and consider this key as known")
-    wrong = hash_problem(user.password_hash) if user.password_hash else ""
-    if wrong:
-        yield Problem(f"{path}.passwordHash", wrong, "argon2id, bcrypt or sha512-crypt", MAKE_HASH)
-
-
-def hash_problem(text: str) -> str:
-    """Why `text` is no password hash that we can check; empty when it is one. The text itself is never repeated."""
-    if any(known.fullmatch(text) for known in _HASHES):
-        return ""
-    for prefix, name in _FOREIGN_HASHES.items():
-        if text.startswith(prefix):
-            return f"a hash of a kind that is not checked here ({name})"
-    if text.startswith(("$argon2id$", "$2", "$6$")):
-        return "a hash that is damaged or cut short"
-    return "not a password hash (a password in plain text is never accepted)"

@@ -1,5 +1,6 @@
 """What each key is for and what is refused: one text for the JSON schema and for docs/configuration.md."""
 
+from protocol.settings_auth_keys import AUTH_KEYS
 from protocol.settings_keys_more import LEGACY, SECURITY, SERVICES, Key
 
 _ENGINE = "Keys in the API's spelling or in any other case. A new field is passed on with a warning."
@@ -84,7 +85,9 @@ KEYS: dict[str, Key] = {
         "`Always`; `IfNotPresent`: when it is not there, or its tag is empty or `latest`; `Never`.",
         "anything else (`invalid image pull policy: …`)",
     ),
-    "docker.execution.exposeAuthMetadataAsEnv": Key("Taken for compatibility: there is no metadata yet."),
+    "docker.execution.exposeAuthMetadataAsEnv": Key(
+        "What webhooks and identity providers say about the user becomes variables of the programs."
+    ),
     "docker.timeouts": Key("How long to wait for the engine. 0 or nothing is the default."),
     "docker.timeouts.containerStart": Key("Pull, create and start together."),
     "docker.timeouts.containerStop": Key("Stopping a container in order, before it is killed."),
@@ -100,16 +103,7 @@ KEYS: dict[str, Key] = {
     ),
     "docker.pool.max": Key("For `auto`: the most that are kept ready."),
     "docker.pool.ttl": Key("A spare that is older is replaced; so is one whose image has changed."),
-    "auth": Key("Who may come in."),
-    "auth.users": Key("User name to ways in.", "no user at all: nobody could log in; a user with neither key nor hash"),
-    "auth.users.NAME.authorizedKeys": Key(
-        "Public keys as in OpenSSH's `authorized_keys`, or names of files of them.",
-        "a private key, a file that cannot be read, an option that would not be kept",
-    ),
-    "auth.users.NAME.passwordHash": Key(
-        "From `moorage hash-password`: argon2id; bcrypt and sha512-crypt are taken as well.",
-        "a password in plain text, any other kind of hash",
-    ),
+    **AUTH_KEYS,
     "log": Key("What is told, and to whom."),
     "log.level": Key(
         "`debug`, `info`, `notice`, `warning`, `error`, `crit`, `alert` or `emerg`: the least important level that is "

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from msgspec import UNSET, Struct, UnsetType, inspect
 
 from protocol.settings import Execution, LogLevel, Settings
+from protocol.settings_auth_legacy import modern_auth
 from protocol.settings_checks import problems_of, remarks_on
 from protocol.settings_dockerrun import DockerRunConfig
 from protocol.settings_engine import TREES, Empty, Host, Resources, folded
@@ -74,7 +75,7 @@ def read_settings(tree: object) -> Reading:
     Raises SettingsError with all problems, in the order of the file.
     """
     reader = _Reader()
-    tree = {} if resolved(tree) is None else tree
+    tree, reader.warnings = modern_auth({} if resolved(tree) is None else tree)
     taken = reader.read(_ROOT, tree, "")
     settings = taken if isinstance(taken, Settings) else None
     if settings:

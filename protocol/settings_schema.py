@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
         entry = parts[owner]["properties"][field.encode_name]
         entry["description"] = KEYS[path].meaning
         if isinstance(field.type, inspect.StructType):
-            del entry["default"]  # its keys have their own
+            entry.pop("default", None)  # its keys have their own
         extra = _extra(field.type)
         if "engine" in extra:
             entry.clear()

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import inspect, to_builtins
 
 from protocol.settings import Settings
+from protocol.settings_auth import Auth
 
 HIDDEN = "***"
 # Free-form maps of the engine's API that take drivers' options, a log collector's token among them.
@@ -18,15 +19,17 @@ _TELLING = re.compile(r"pass|secret|token|credential|private", re.IGNORECASE)
 def without_secrets(settings: Settings) -> dict[str, Any]:
     """The settings as plain dicts and lists, in the file's own keys, with `***` where something may be secret.
 
-    Hidden: all of `auth` but the users' names, what a key's type calls a secret, registry logins, logins in URLs,
-    values of environment variables and of drivers' options. What is empty stays empty, so that one can see that nothing
-    was given.
+    Hidden: what `auth` holds beyond its defaults and the users' names, what a key's type calls a secret, registry
+    logins, logins in URLs, values of environment variables and of drivers' options. What is empty stays empty, so that
+    one can see that nothing was given.
     """
     tree: dict[str, Any] = to_builtins(settings)
     hostkeys = [HIDDEN if "-----BEGIN" in key else key for key in settings.ssh.hostkeys]
     logins = {key: _hidden(value) for key, value in tree["docker"]["execution"]["auth"].items()}
+    usual: dict[str, Any] = to_builtins(Auth())
+    auth = {key: value if value == usual[key] else HIDDEN for key, value in tree["auth"].items()}
     tree = _by_type(_ROOT, tree)
-    tree["auth"] = {"users": dict.fromkeys(settings.auth.users, HIDDEN)}
+    tree["auth"] = {**auth, "users": dict.fromkeys(settings.auth.users, HIDDEN)}
     tree["ssh"]["hostkeys"] = hostkeys
     tree["docker"]["execution"]["auth"] = logins
     return tree

@@ -31,16 +31,22 @@ def _lacks(*keys: str) -> Idle:
     return is_idle
 
 
+def _is_moot(value: object) -> bool:
+    """A section that counts only when another key chooses it, and that key is refused by itself."""
+    return True
+
+
 # Sections that have no type of their own.
 _SECTIONS: dict[str, tuple[str, Idle]] = {
-    "auth.password": ("the password webhook and Kerberos are", _lacks("method")),
-    "auth.publicKey": ("the public key webhook is", _lacks("method")),
-    "auth.keyboardInteractive": ("keyboard-interactive logins are", _lacks("method")),
     "auth.gssapi": ("GSSAPI logins are", _lacks("method")),
-    "auth.authz": ("the authorisation webhook is", _lacks("method")),
-    "auth.authTimeout": ("the authentication webhook is", _is_zero),
-    "auth.url": ("the authentication webhook is", _is_zero),
-    "auth.pubkey": ("the public key webhook is", _is_zero),
+    "auth.password.kerberos": ("Kerberos logins are", _is_moot),
+    "auth.authTimeout": ("a common time for all webhooks, which ContainerSSH reads and drops, is", _is_moot),
+    "auth.keyboardInteractive.oauth2.redirect": ("the page that the authorization code flow returns to is", _is_moot),
+    "auth.keyboardInteractive.oauth2.github": ("logins at GitHub are", _is_moot),
+    "auth.keyboardInteractive.oauth2.generic": ("OAuth 2.0 providers without OpenID Connect are", _is_moot),
+    "auth.keyboardInteractive.oauth2.qrCodeClients": ("QR codes are", _is_moot),
+    "auth.keyboardInteractive.oauth2.deviceFlowClients": ("lists of clients are", _is_moot),
+    "auth.keyboardInteractive.oauth2.oidc.redirectURI": ("the page that a browser returns to is", _is_moot),
 }
 # Trees of other backends: whether they are used is for `backend` to say.
 _BACKENDS = {

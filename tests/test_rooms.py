@@ -28,16 +28,16 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "transitions": ("fsm/kernel.py", "fsm/diagram.py"),
     "asyncssh": ("actors/ssh/",),
     "aiodocker": ("actors/engine/",),
-    "aiohttp": ("actors/engine/",),
+    "aiohttp": ("actors/engine/", "actors/web/"),
     "trio_asyncio": ("actors/bridge.py",),
-    "asyncio": ("actors/ssh/", "actors/engine/", "actors/agent/", "actors/bridge.py"),
+    "asyncio": ("actors/ssh/", "actors/engine/", "actors/agent/", "actors/web/", "actors/bridge.py"),
     "passlib": ("actors/passwords.py",),
     "click": ("moorage/cli.py", "moorage/commands/"),
     "ruamel": ("moorage/config.py", "moorage/migrate.py"),
     "cryptography": ("moorage/first_run.py",),
 }
 # Folders of one room that must not know each other.
-PARTS = ("ssh", "engine", "agent")
+PARTS = ("ssh", "engine", "agent", "web")
 STRANGERS = tuple((f"actors/{one}/", f"actors.{other}") for one in PARTS for other in PARTS if one != other)
 
 

@@ -1,21 +1,70 @@
-"""Who may come in: the configured users, their keys and password hashes."""
+"""The keys that the configuration holds, and what a client shows held against them."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncssh
-from asyncssh.public_key import KeyImportError, decode_ssh_certificate, decode_ssh_public_key
+from asyncssh.public_key import KeyImportError, SSHOpenSSHCertificate, decode_ssh_certificate, decode_ssh_public_key
+from msgspec import Struct
 
-from protocol.settings import Auth, Settings, User
+from actors.login import Judgement, KeyOffer
+from actors.ssh.authorized_keys import Entry, judge_certificate, judge_key, read_entries, read_entry
+from protocol.key_options import KeyOptions, wanted_lines
+from protocol.settings import Settings
+from protocol.settings_auth import Auth, User
+from protocol.ways import offered_first
 
-# check_password(hash, password): one try, which takes its time outside the loop's thread.
-CheckPassword = Callable[[str, str], Awaitable[bool]]
 
-# Options of a key line that we keep to; those that forbid what we never do are kept to by themselves.
-OPTIONS_KEPT = frozenset({"from", "command", "pty", "no-pty", "restrict", "cert-authority", "principals"})
-OPTIONS_MOOT = frozenset(
-    {"no-agent-forwarding", "no-port-forwarding", "no-x11-forwarding", "no-X11-forwarding", "no-user-rc", "permitopen"}
-)
+class ShownKey(Struct, frozen=True):
+    """A key as a client has shown it: what its signature is held against, and what is asked about it."""
+
+    key: asyncssh.SSHKey
+    offer: KeyOffer
+
+
+class Keyring:
+    """The configured keys, read once at start."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._entries = {name: authorized_keys(user) for name, user in auth.users.items() if user.authorized_keys}
+        self.offered_first = offered_first(auth)  # asked of all users together, so not once a login
+        texts = (text for entry in auth.trusted_user_ca_keys for text in _usable(entry))
+        self._trusted = [
+            Entry(entry.key, KeyOptions(authority=True), None) for text in texts for entry in read_entries(text)
+        ]
+
+    def shown(self, username: str, data: bytes, host: str) -> ShownKey | None:
+        """A key or certificate as sent. None: it is neither, or says something critical that is not understood."""
+        try:
+            certificate = decode_ssh_certificate(data)
+        except KeyImportError:
+            return self._plain(username, data, host)
+        if not isinstance(certificate, SSHOpenSSHCertificate):
+            return None
+        own = self._entries.get(username, [])
+
+        def by_users() -> Judgement:
+            return judge_certificate(own, self._trusted, certificate, username, host)
+
+        def by_lines(text: str) -> Judgement:
+            return judge_certificate(read_entries(text), (), certificate, username, host)
+
+        key = certificate.key
+        return ShownKey(key, KeyOffer(data, key.get_fingerprint(), "", by_users, by_lines))
+
+    def _plain(self, username: str, data: bytes, host: str) -> ShownKey | None:
+        try:
+            key = decode_ssh_public_key(data)
+        except KeyImportError:
+            return None
+
+        def by_lines(text: str) -> Judgement:
+            return judge_key(read_entries(text), key, host)
+
+        line = " ".join(key.export_public_key().decode("ascii").split()[:2])
+        by_users = partial(judge_key, self._entries.get(username, []), key, host)
+        return ShownKey(key, KeyOffer(data, key.get_fingerprint(), line, by_users, by_lines))
 
 
 def key_lines(entry: str) -> str:
@@ -25,83 +74,42 @@ def key_lines(entry: str) -> str:
     return Path(entry).expanduser().read_text("utf-8")
 
 
-def authorized_keys(user: User) -> asyncssh.SSHAuthorizedKeys:
+def authorized_keys(user: User) -> list[Entry]:
     """All keys of one user; entries without a usable key are passed over (`check` has told of them)."""
-    keys = asyncssh.SSHAuthorizedKeys()
-    for entry in user.authorized_keys:
-        try:
-            keys.load(key_lines(entry))
-        except (OSError, ValueError):
-            continue
-    return keys
+    return [entry for text in user.authorized_keys for lines in _usable(text) for entry in read_entries(lines)]
 
 
-class Authenticator:
-    """The ways in, read once at start. A name that is not known is treated as one that is: same methods, same time."""
-
-    def __init__(self, auth: Auth, check_password: CheckPassword) -> None:
-        self._check_password = check_password
-        self._nobody = asyncssh.SSHAuthorizedKeys()
-        self._keys = {name: authorized_keys(user) for name, user in auth.users.items() if user.authorized_keys}
-        self._hashes = {name: user.password_hash for name, user in auth.users.items() if user.password_hash}
-        self._decoy = next(iter(self._hashes.values()), "")
-        self.users = frozenset(auth.users)
-        self.offers_keys = bool(self._keys)
-        self.offers_passwords = bool(self._hashes)
-
-    def keys_of(self, username: str) -> asyncssh.SSHAuthorizedKeys:
-        return self._keys.get(username, self._nobody)
-
-    async def password_fits(self, username: str, password: str) -> bool:
-        """Is it? For who has no password, somebody's hash is tried all the same, so that the time tells nothing."""
-        known = self._hashes.get(username)
-        fits = await self._check_password(known or self._decoy, password)
-        return fits and known is not None
-
-
-def fingerprint(key_data: bytes) -> str:
-    """`SHA256:…` of a public key as sent; of a certificate, that of the key in it. Empty when it is neither."""
+def _usable(entry: str) -> Iterator[str]:
     try:
-        return decode_ssh_public_key(key_data).get_fingerprint()
-    except KeyImportError:
-        pass
-    try:
-        return decode_ssh_certificate(key_data).key.get_fingerprint()
-    except KeyImportError:
-        return ""
+        yield key_lines(entry)
+    except (OSError, ValueError):
+        return
 
 
 def check(settings: Settings) -> list[tuple[str, str]]:
-    """(path, sentence) for each `authorizedKeys` entry that would not do what it says. Empty when all is well."""
-    return [
-        (f"auth.users.{name}.authorizedKeys[{place}]", sentence)
-        for name, user in settings.auth.users.items()
+    """(path, sentence) for each key entry that would not do what it says. Empty when all is well."""
+    auth = settings.auth
+    entries = [
+        (f"auth.users.{name}.authorizedKeys[{place}]", entry)
+        for name, user in auth.users.items()
         for place, entry in enumerate(user.authorized_keys)
-        for sentence in _entry_faults(entry)
     ]
+    entries += [(f"auth.trustedUserCAKeys[{place}]", entry) for place, entry in enumerate(auth.trusted_user_ca_keys)]
+    return [(path, sentence) for path, entry in entries for sentence in _entry_faults(entry)]
 
 
 def _entry_faults(entry: str) -> Iterator[str]:
     try:
-        lines = key_lines(entry).splitlines()
+        text = key_lines(entry)
     except (OSError, ValueError) as error:
         yield f"{entry!r} is neither a public key nor a file that can be read: {getattr(error, 'strerror', error)}"
         return
-    wanted = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
+    wanted = wanted_lines(text)
     if not wanted:
         yield f"{entry!r} holds no key"
     for number, line in wanted:
-        where = f"line {number}: " if len(lines) > 1 else ""
-        keys = asyncssh.SSHAuthorizedKeys()
         try:
-            keys.load(line)
-        except ValueError:
-            yield f"{where}this is not a public key line"
-            continue
-        for option in _options(keys) - OPTIONS_KEPT - OPTIONS_MOOT:
-            yield f"{where}the option {option!r} is not kept to here; the key would be let in without it"
-
-
-def _options(keys: asyncssh.SSHAuthorizedKeys) -> set[str]:
-    entries = [*keys._user_entries, *keys._ca_entries, *keys._x509_entries]
-    return {option for entry in entries for option in entry.options}
+            read_entry(line)
+        except ValueError as error:
+            where = f"line {number}: " if len(text.splitlines()) > 1 else ""
+            yield f"{where}{error}"

@@ -1,19 +1,30 @@
 """An SSH connection: asyncssh's callbacks become events for its actor, the actor's wishes become calls."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import asyncssh
 
+from actors.login import Grant, Rights
 from actors.ports import Mailbox, Supervisor
-from actors.ssh.auth import Authenticator, fingerprint
+from actors.ssh.auth import Keyring
+from actors.ssh.login import Challenge, Login
 from actors.ssh.overrides import Connection, Wire
+from actors.ssh.requests import env_refusal
 from actors.ssh.session import Session
 from actors.ssh.text import escaped
 from fsm import policy
 from fsm.policy import ChannelRefusal
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
+from protocol.settings import Settings
 
 NAME_CHARS_MAX = 256
+Method = Literal["password", "publickey", "keyboard-interactive"]
+METHODS: dict[bytes, Method] = {
+    b"password": "password",
+    b"publickey": "publickey",
+    b"keyboard-interactive": "keyboard-interactive",
+}
 FAILURES_TOLD_MAX = 20  # AuthFailed events of one connection
 
 
@@ -37,14 +48,13 @@ def address(peername: object) -> str:
 class Handler(asyncssh.SSHServer):
     """Implements `ports.Transport`; asyncssh calls it an owner."""
 
-    def __init__(self, supervisor: Supervisor, authenticator: Authenticator) -> None:
+    def __init__(self, supervisor: Supervisor, keyring: Keyring) -> None:
         self.mailbox: Mailbox | None = None
         self._supervisor = supervisor
-        self._authenticator = authenticator
+        self._keyring = keyring
+        self._login: Login | None = None
         self._conn: Connection | None = None
         self._username = ""
-        self._key = ""  # the fingerprint of the key judged last
-        self._why = ""  # and what was wrong with it
         self._greeted = False
         self._failures = 0
 
@@ -69,6 +79,8 @@ class Handler(asyncssh.SSHServer):
         if self.mailbox is None:
             return
         try:
+            if self._login is not None:
+                self._login.left()
             self.mailbox.post(Disconnected(why=_reason(exc)))
         except Exception as error:
             self.crashed(error)
@@ -76,53 +88,81 @@ class Handler(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         assert self._conn is not None
         self._username = username
-        self._conn.set_authorized_keys(self._authenticator.keys_of(username))
+        self.login.named(username)
         if self._supervisor.settings.ssh.banner and not self._greeted:
             self._greeted = True
             self._conn.send_auth_banner(self._supervisor.settings.ssh.banner.rstrip("\n") + "\n")
         return True
 
+    @property
+    def login(self) -> Login:
+        """Made with the first user name; a port scanner costs no second actor."""
+        if self._login is None:
+            assert self._conn is not None and self.mailbox is not None
+            supervisor, mailbox = self._supervisor, self.mailbox
+            version = escaped(self._conn.get_extra_info("client_version", "").encode(), NAME_CHARS_MAX)
+            host = (self._conn.get_extra_info("peername") or ("",))[0]
+            self._login = Login(
+                supervisor.settings.auth,
+                self._keyring,
+                lambda transport: supervisor.login_begun(mailbox, transport, version),
+                host,
+                self.abort,
+            )
+        return self._login
+
     def public_key_auth_supported(self) -> bool:
-        return self._authenticator.offers_keys
+        return self.login.offers("publickey")
 
     def password_auth_supported(self) -> bool:
-        return self._authenticator.offers_passwords
+        return self.login.offers("password")
+
+    def kbdint_auth_supported(self) -> bool:
+        return self.login.offers("keyboard-interactive")
 
     async def validate_password(self, username: str, password: str) -> bool:
-        return await self._authenticator.password_fits(username, password)
+        return await self.login.password(password)
 
-    def key_judged(self, key_data: bytes, accepted: bool, signed: bool) -> None:
-        self._key = fingerprint(key_data)
-        if accepted:
-            self._why = ""
-        elif signed:
-            self._why = f"key {self._key}: not this user's, or its signature is wrong"
-        else:
-            self._why = f"key {self._key or '(unreadable)'} is not one of this user's"
+    async def key_shown(self, key_data: bytes, signed: bytes, signature: bytes) -> bool:
+        return await self.login.key_shown(key_data, signed, signature)
+
+    async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Challenge:
+        return await self.login.challenge()
+
+    async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> Challenge:
+        return await self.login.responded(responses)
+
+    @property
+    def is_partly_in(self) -> bool:
+        return self.login.reply == "partial"
+
+    @property
+    def grant(self) -> Grant:
+        return Grant() if self._login is None else self._login.grant
+
+    @property
+    def rights(self) -> Rights:
+        return self.grant.rights
 
     def auth_refused(self, method: bytes) -> None:
-        """One event per password and per key turned down. The why is for the operator; the client hears none of it."""
+        """One event per password, key and answer turned down. The why is for the operator; the client hears none."""
         self._failures += 1
-        if self._failures > FAILURES_TOLD_MAX or method not in (b"password", b"publickey"):
+        known = METHODS.get(method)
+        if self._failures > FAILURES_TOLD_MAX or known is None:
             return
-        why = self._why if method == b"publickey" else "the password does not fit"
-        if self._username not in self._authenticator.users:
-            why = "there is no such user"
+        why = "there is no such user" if self.login.is_stranger else self.login.why
         username = escaped(self._username.encode(), NAME_CHARS_MAX)
-        if method == b"password":
-            self._post(AuthFailed(username=username, method="password", why=why))
-        else:
-            self._post(AuthFailed(username=username, method="publickey", why=why))
+        self._post(AuthFailed(username=username, method=known, why=why))
 
     def auth_completed(self) -> None:
         assert self._conn is not None
-        method = self._conn.auth_method.decode("ascii")
+        grant = self.grant
         client = self._conn.get_extra_info("client_version", "")
         self._post(
             Authenticated(
-                username=self._username,
-                method=method,
-                by=self._key if method == "publickey" else "",
+                username=grant.username,
+                method=",".join(grant.factors),
+                by=grant.by,
                 client=escaped(client.encode(), NAME_CHARS_MAX),
             )
         )
@@ -139,6 +179,7 @@ class Handler(asyncssh.SSHServer):
         assert self.mailbox is not None
         session = Session(wire, self._supervisor.settings)
         session.port = self._supervisor.session_opened(self.mailbox, session)
+        session.granted = environment(self.grant, self._supervisor.settings)
         return session
 
     def request_refused(self, what: bytes, refusal: ChannelRefusal) -> None:
@@ -156,3 +197,11 @@ class Handler(asyncssh.SSHServer):
 
 def _reason(error: Exception | None) -> str:
     return "" if error is None else escaped(str(error).encode("utf-8", "replace"), NAME_CHARS_MAX)
+
+
+def environment(grant: Grant, settings: Settings) -> dict[str, str]:
+    """The variables that a login has brought for its programs. The key's own line has the last word."""
+    exposed = grant.metadata if settings.docker.execution.expose_auth_metadata_as_env else {}
+    values = {name: value.value for name, value in (*exposed.items(), *grant.environment.items())}
+    values.update(grant.rights.environment)
+    return {name: value for name, value in values.items() if not env_refusal({}, name.encode(), value.encode())}

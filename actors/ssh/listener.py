@@ -8,7 +8,7 @@ from typing import Any
 import asyncssh
 
 from actors.ports import Supervisor
-from actors.ssh.auth import Authenticator, CheckPassword
+from actors.ssh.auth import Keyring
 from actors.ssh.connection import Handler, crash_text
 from actors.ssh.options import listen_address, server_options
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
@@ -67,18 +67,16 @@ class Listener:
         self._connections.discard(conn)
 
 
-async def open_listener(supervisor: Supervisor, settings: Settings, check_password: CheckPassword) -> Listener:
+async def open_listener(supervisor: Supervisor, settings: Settings) -> Listener:
     """Listen on `settings.ssh.listen` and bring what arrives to the supervisor.
 
-    `check_password(hash, password)` is awaited in the asyncio loop. Raises OSError (the address), BadKey or ValueError
+    Raises OSError (the address), BadKey or ValueError
     (host keys, algorithms; `keys.check` and `options.check` have told of them with their paths).
     """
     assert asyncssh.__version__ == ASYNCSSH_VERSION, f"overrides.py is written for asyncssh {ASYNCSSH_VERSION}"
     logging.getLogger("asyncssh").setLevel(logging.WARNING)  # at INFO it writes commands down
-    authenticator = Authenticator(settings.auth, check_password)
-    options = server_options(
-        settings, lambda: Handler(supervisor, authenticator), authenticator.offers_keys, authenticator.offers_passwords
-    )
+    keyring = Keyring(settings.auth)
+    options = server_options(settings, lambda: Handler(supervisor, keyring))
     loop = asyncio.get_running_loop()
     listener = Listener(settings.ssh.max_startups, supervisor.turned_away)
     host, port = listen_address(settings.ssh.listen)

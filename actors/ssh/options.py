@@ -106,11 +106,11 @@ def _version_faults(version: str) -> list[str]:
 
 
 def server_options(
-    settings: Settings, server_factory: Callable[[], asyncssh.SSHServer], keys: bool, passwords: bool
+    settings: Settings, server_factory: Callable[[], asyncssh.SSHServer]
 ) -> asyncssh.SSHServerConnectionOptions:
     """asyncssh's options, with everything of its own switched off: forwarding, SFTP, line editor, compression, config.
 
-    `keys`, `passwords`: whether that way in is configured for anybody. Raises BadKey or ValueError.
+    Which methods are offered is asked of the handler. Raises BadKey or ValueError.
     """
     ssh = settings.ssh
     return asyncssh.SSHServerConnectionOptions(
@@ -124,9 +124,9 @@ def server_options(
         keepalive_interval=ssh.client_alive_interval,
         keepalive_count_max=ssh.client_alive_count_max,
         login_timeout=0,  # the login grace is a deadline of the connection machine
-        public_key_auth=keys,
-        password_auth=passwords,
-        kbdint_auth=False,
+        public_key_auth=True,
+        password_auth=True,
+        kbdint_auth=True,
         host_based_auth=False,
         gss_host=None,
         gss_kex=False,

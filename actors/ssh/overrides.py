@@ -30,6 +30,7 @@ from asyncssh.constants import (
 from asyncssh.logging import SSHLogger
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, SSHPacketLogger, String, UInt32
 
+from actors.login import Rights
 from fsm.policy import CHANNELS, ChannelRefusal
 
 ASYNCSSH_VERSION = "2.24.1"
@@ -56,8 +57,11 @@ class Gate(Protocol):
 class Owner(Protocol):
     """What `Connection` wants of its SSHServer object (connection.py)."""
 
+    rights: Rights
+    is_partly_in: bool
+
     def auth_refused(self, method: bytes) -> None: ...
-    def key_judged(self, key_data: bytes, accepted: bool, signed: bool) -> None: ...
+    async def key_shown(self, key_data: bytes, signed: bytes, signature: bytes) -> bool: ...
     def session_refusal(self, open_sessions: int) -> ChannelRefusal: ...
     def forwarding_refusal(self, what: bytes) -> ChannelRefusal: ...
     def open_session(self, wire: "Wire") -> "Caller": ...
@@ -233,6 +237,9 @@ class Connection(asyncssh.SSHServerConnection):
     def send_userauth_failure(self, partial_success: bool) -> None:
         if self._transport is None:  # being closed
             return
+        if partial_success:  # not a failure: the factor was proved, and another one must follow
+            super().send_userauth_failure(True)
+            return
         method = self.auth_method
         if method != b"password" and not (method == b"none" and self._requests_seen == 1):
             self._tries += 1
@@ -245,12 +252,14 @@ class Connection(asyncssh.SSHServerConnection):
         self._force_close(last)
 
     async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
-        accepted = await super().validate_public_key(username, key_data, msg, signature)
-        if self._owner is not None:
-            self.handler.key_judged(key_data, accepted, bool(msg))
-        return accepted
+        """asyncssh would judge by its own reading of key lines, and forget their options at the next method."""
+        return await self.handler.key_shown(key_data, msg and String(self._session_id) + msg, signature)
 
     async def send_userauth_success(self) -> None:
+        """Called for each method that was passed; asyncssh knows of no second one."""
+        if self._owner is None or self.handler.is_partly_in:
+            self.send_userauth_failure(True)  # nothing, when the connection is gone
+            return
         self._gate.landed(self)
         await super().send_userauth_success()
 
@@ -314,18 +323,8 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
         self._link.send_channel_open_confirmation(peer_channel, self._recv_chan, self._recv_window, self._recv_pktsize)
 
     @property
-    def may_have_pty(self) -> bool:
-        """asyncssh knows `no-pty` of a key's line, and not `restrict`, which only `pty` lifts again."""
-        restricted = self._conn.get_key_option("restrict") and not self._conn.get_key_option("pty")
-        by_key = self._conn.check_key_permission("pty") and not restricted
-        return by_key and self._conn.check_certificate_permission("pty")
-
-    @property
-    def forced_command(self) -> str | None:
-        """The command that the key's line or certificate insists on."""
-        by_certificate = self._conn.get_certificate_option("force-command")
-        forced = self._conn.get_key_option("command") if by_certificate is None else by_certificate
-        return cast("str | None", forced)
+    def rights(self) -> Rights:
+        return self._link.handler.rights
 
     # asyncssh's `exit` sends the status before what is still to be sent; these send it alone, where they are called.
 

@@ -5,7 +5,7 @@ The answer to a request is due at once, so the small decisions (may this be take
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from asyncssh.constants import EXTENDED_DATA_STDERR
 from asyncssh.packet import PacketDecodeError, SSHPacket
@@ -38,6 +38,7 @@ class Session(Caller):
     """Implements `ports.Channel`. `port` is set right after the actor is there, before anything can arrive."""
 
     port: SessionPort
+    granted: Mapping[str, str] = {}  # variables that the login has brought
 
     def __init__(self, wire: Wire, settings: Settings) -> None:
         self._wire = wire
@@ -155,7 +156,7 @@ class Session(Caller):
         packet.check_end()
         if self._has_pty or self._has_program:
             return self._odd(b"pty-req", "too late: there is a terminal or a program already")
-        if not self._wire.may_have_pty:
+        if not self._wire.rights.pty:
             return self._odd(b"pty-req", "this key may not have a terminal")
         if why := requests.term_refusal(term):
             return self._odd(b"pty-req", why)
@@ -213,8 +214,10 @@ class Session(Caller):
             self.port.offer(ProgramWanted(program=program, admitted=False, why=why))
             return False
         self._has_program = True
+        self.port.vault.env.update(self.granted)  # over what the client sent under the same names
         refusal = policy.program_refusal(self._settings, program, wanted)
-        if not refusal.why and (forced := self._forced()):
+        forced = self._forced()
+        if not refusal.why and forced is not None:
             if original := policy.original_command_refusal(wanted):
                 refusal = policy.ProgramRefusal(original, "environment")
             else:
@@ -230,9 +233,9 @@ class Session(Caller):
         self.port.post(ProgramWanted(program=program, command=shown, admitted=not why, why=why, refused_by=refusal.by))
         return True
 
-    def _forced(self) -> str:
+    def _forced(self) -> str | None:
         """The program that runs whatever is asked for: the server's own word goes before that of a key's line."""
-        return self._settings.security.force_command or self._wire.forced_command or ""
+        return self._settings.security.force_command or self._wire.rights.forced_command
 
     def _force(self, wanted: bytes) -> None:
         """What the client itself has sent under that name is no word of ours and must not be taken for one."""

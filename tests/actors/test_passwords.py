@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.passwords import PASSWORD_BYTES_MAX, THREADS_MAX, dummy, make_hash, verify, verify_sync
-from protocol.settings_checks import hash_problem
+from protocol.settings_auth_checks import hash_problem
 
 # All of `swordfish`; the sha512-crypt one without rounds was made by `openssl passwd -6`.
 ARGON = make_hash("swordfish")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from actors.auth import AuthActor
 from actors.connection import ConnectionActor
 from actors.container import ContainerActor
 from actors.image import ImageActor
@@ -13,13 +14,14 @@ from actors.signal import SignalActor
 from actors.spare import SpareActor
 from actors.terminal import TerminalActor
 from fsm.kernel import Kind, Moved, Row
-from protocol import container, image
+from protocol import auth, container, image
 from protocol.base import DeadlinePassed, Effect, Event
 from tests.fsm.grid import cases
 
 LETTERS = {
     "server": "SV",
     "connection": "CN",
+    "auth": "AU",
     "session": "SS",
     "container": "CT",
     "spare": "SP",
@@ -30,6 +32,7 @@ LETTERS = {
 ACTORS = (
     ServerActor,
     ConnectionActor,
+    AuthActor,
     SessionActor,
     ContainerActor,
     SpareActor,
@@ -41,6 +44,7 @@ ACTOR_OF = {actor.kind.name: actor for actor in ACTORS}
 # An order that is let go of, without an outcome, when another is asked for or has succeeded.
 LETS_GO: Mapping[type[Effect] | type[Event], type[Effect]] = {
     image.CancelPull: image.PullImage,
+    auth.CancelAsk: auth.Ask,
     container.ContainerRemoved: container.AwaitExit,
 }
 
@@ -55,6 +59,9 @@ PATIENT: Mapping[tuple[str, str], str] = {
     ("connection", "LANDING"): "the container's own budget (containerStart) ends it",
     ("connection", "SERVING"): "it waits for people",
     ("connection", "DRAINING"): "the server's grace and kill deadlines end it",
+    ("auth", "NEW"): "its first event is there before it is",
+    ("auth", "IDLE"): "it waits for people; the connection's login grace ends it",
+    ("auth", "PROMPTING"): "it waits for people; the connection's login grace ends it",
     ("session", "OPEN"): "it waits for people; the connection's end is its own",
     ("session", "LANDING"): "the container's own budget (containerStart, commandStart) ends it",
     ("session", "RUNNING"): "it waits for a program",

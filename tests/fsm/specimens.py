@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fsm.kernel import Cell, Kind
 from fsm.machines import events
+from protocol.auth import Answered, AnswersGiven, AskFailed, AttemptMade, LoginBegun, NameGiven
 from protocol.base import DeadlinePassed, Event, Fault, FaultClass, Size
 from protocol.connection import (
     Authenticated,
@@ -63,6 +64,34 @@ TRIED = {"tried twice": {"tries": 2, "why": "busy"}, "tried eight times": {"trie
 SPECIMENS: Mapping[str, Specimen] = {
     "server": Specimen({}),
     "spare": Specimen({"container": "ct"}),
+    "auth": Specimen(
+        {
+            "given": "ann",
+            "username": "ann",
+            "ways": (("publickey", "totp"), ("password",), ("oidc", "password"), ("oidc",)),
+            "attempt": 3,
+            "factor": "password",
+            "sources": ("webhook",),
+        },
+        {
+            **TRIED,
+            "a key": {"factor": "publickey", "sources": ("users", "command")},
+            "a key is asked about": {"factor": "publickey", "probe": True},
+            "a code behind a key": {"factor": "totp", "passed": ("publickey",), "sources": ("users",)},
+            "a code too early": {"factor": "totp", "sources": ("users",)},
+            "at a provider": {"factor": "oidc", "sources": ("token",)},
+            "authorizes": {"authorizes": True},
+            "renamed": {"username": "anna"},
+        },
+        {
+            "NEW": {"given": "", "username": "", "ways": (), "attempt": 0},
+            "AUTHORIZING": {"passed": ("password",), "sources": ("authz",)},
+            "AUTHORIZING_AGAIN": {"passed": ("password",), "sources": ("authz",)},
+            "SHOWING": {"factor": "oidc", "sources": ("device",)},
+            "POLLING": {"factor": "oidc", "sources": ("token",)},
+            "PENDING": {"factor": "oidc", "sources": ("token",)},
+        },
+    ),
     "signal": Specimen({"session": "ss", "id": "c0", "signal": "TERM"}, TRIED),
     "terminal": Specimen(
         {"target": "exec", "id": "e0", "wanted": SMALL, "sent": SMALL},
@@ -141,13 +170,34 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "origin": "key", "pid": 12, "spare": "sp",
-    "listen": ("127.0.0.1:2222",), "target": "exec", "fault": "unavailable", "dice": 0.5,
+    "listen": ("127.0.0.1:2222",), "attempt": 3, "factor": "password", "sources": ("users", "webhook"),
+    "verdict": "yes", "authorizes": False, "ways": (("password",),),
+    "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     ConnectionOpened: {"session mode": {"mode": "session"}},
     Authenticated: {},
+    LoginBegun: {"authorizes": {"authorizes": True}},
+    NameGiven: {},
+    AttemptMade: {
+        "a code": {"factor": "totp"},
+        "with a budget": {"seconds": 60.0},
+        "flawed": {"flaw": "its signature is wrong"},
+        "nobody to ask": {"sources": ()},
+        "limited": {"limited": True},
+        "a key is asked about": {"factor": "publickey", "probe": True, "by": "SHA256:0"},
+    },
+    AskFailed: {"another's": {"attempt": 2}},
+    AnswersGiven: {"limited": {"limited": True}},
+    Answered: {
+        "no": {"verdict": "no", "why": "the password does not fit"},
+        "shown": {"verdict": "shown", "wait": 5.0},
+        "pending": {"verdict": "pending", "wait": 5.0},
+        "another's": {"attempt": 2},
+        "another name": {"username": "bob"},
+        "her own name": {"username": "ann"},
+    },
     AuthFailed: {},
     Disconnected: {"in order": {"why": ""}},
     SessionEnded: {"another's": {"session": "s3"}},
@@ -207,13 +257,35 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     Listening: {},
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
-CROSSED = (ContainerExited, ContainerLanded, ProgramExited, ExecInspected, ProgramWanted, OutputEnded, WindowChanged)
+CROSSED = (
+    Answered,
+    ContainerExited,
+    ContainerLanded,
+    ProgramExited,
+    ExecInspected,
+    ProgramWanted,
+    OutputEnded,
+    WindowChanged,
+)
 CROSSED_FAULTS = frozenset({"internal", "not_found"})
 # What comes to a machine that is new: no cell but the usual one.
-FIRST = (SpareWanted, ConnectionOpened, ChannelOpened, ContainerWanted, SignalOrdered, TerminalOpened, Listening)
+FIRST = (
+    SpareWanted,
+    ConnectionOpened,
+    LoginBegun,
+    ChannelOpened,
+    ContainerWanted,
+    SignalOrdered,
+    TerminalOpened,
+    Listening,
+)
 OPTIONAL = frozenset(
     {
         "refused_by",
+        "probe",
+        "flaw",
+        "limited",
+        "wait",
         "core",
         "served",
         "link",
@@ -246,9 +318,13 @@ def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event
     return found
 
 
+# Deadlines whose length an event brings along on the way, not the first one.
+OWN_LENGTH = frozenset({"backoff", "check", "poll"})
+
+
 def seconds_of(kind: Kind) -> dict[str, float]:
     """Every deadline of this kind, each with a length of its own. What is not a number of the settings is not there."""
-    names = {*kind.deadlines, *(("window", "signal") if kind.name == "session" else ())} - {"backoff"}
+    names = {*kind.deadlines, *(("window", "signal") if kind.name == "session" else ())} - OWN_LENGTH
     return {name: 10.0 + number for number, name in enumerate(sorted(names))}
 
 
@@ -259,7 +335,13 @@ def cell_in(kind: Kind, state: Enum, values: Values) -> Cell:
     for name, value in {**specimen.base, **specimen.at.get(state.name, {}), **values}.items():
         assert hasattr(cell, name), f"{kind.name} has no {name}"
         setattr(cell, name, value)
-    cell.state, cell.seconds = state.name, {**seconds_of(kind), "backoff": 0.5}
+    cell.state, cell.seconds = (
+        state.name,
+        {
+            **seconds_of(kind),
+            **{name: 0.5 for name in sorted(OWN_LENGTH) if name in kind.deadlines or name == "backoff"},
+        },
+    )
     armed = [name for name, span in kind.deadlines.items() if state.name in span]
     cell.armed, cell.arms = {name: number for number, name in enumerate(armed, 1)}, len(armed)
     return cell

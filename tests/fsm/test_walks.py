@@ -6,6 +6,7 @@ import pytest
 
 from fsm.kernel import Moved
 from tests.fsm.walks import ImageWorld, ServerWorld, SignalWorld, SpareWorld, TerminalWorld, World, Wrong, walk
+from tests.fsm.walks_auth import AuthWorld
 from tests.fsm.walks_connection import ConnectionWorld
 from tests.fsm.walks_container import ContainerWorld
 from tests.fsm.walks_session import SessionWorld
@@ -18,6 +19,7 @@ WALKS = {
     ContainerWorld: 15000,
     SpareWorld: 200,
     ConnectionWorld: 3000,
+    AuthWorld: 15000,
     SessionWorld: 14000,
 }
 

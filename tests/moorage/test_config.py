@@ -46,8 +46,10 @@ def _with_keys(path: Path, folder: Path) -> Path:
     for name in ("ssh_host_ed25519_key", "ssh_host_rsa_key"):
         key = RSA_KEY if "rsa" in name else HOST_KEY
         (folder / name).write_bytes(key.export_private_key())
-    for name in ("demo_key.pub", "ci.pub", "students.pub", "alice.pub"):
+    for name in ("demo_key.pub", "ci.pub", "students.pub", "alice.pub", "user_ca.pub"):
         (folder / name).write_bytes(HOST_KEY.export_public_key())
+    for users in (CONFIG / "examples").glob("*.users"):
+        (folder / users.name).write_text(users.read_text())
     return copy
 
 
@@ -64,6 +66,14 @@ def test_every_file_under_config_is_accepted_without_a_remark(path: Path, tmp_pa
 
 def test_the_examples_are_there() -> None:
     names = {path.name for path in FILES}
+    assert names >= {
+        "certificates.yaml",
+        "two-factors.yaml",
+        "users-file.yaml",
+        "keys-command.yaml",
+        "webhooks.yaml",
+        "oidc.yaml",
+    }
     assert names >= {"moorage.yaml", "containerssh.yaml", "session.yaml", "private-registry.yaml", "minimal.json"}
 
 
@@ -74,7 +84,12 @@ def test_the_commented_file_shows_every_default_and_nothing_else(tmp_path: Path)
     assert shown["ssh"].pop("hostkeys") == (str(tmp_path / "ssh_host_ed25519_key"),)
     assert shown.pop("state") == str(tmp_path / "var")
     assert shown["auth"].pop("users") == {
-        "demo": {"authorizedKeys": (str(tmp_path / "demo_key.pub"),), "passwordHash": ""}
+        "demo": {
+            "authorizedKeys": (str(tmp_path / "demo_key.pub"),),
+            "passwordHash": "",
+            "totp": "",
+            "methods": (),
+        }
     }
     for tree in (default, default["ssh"], default["auth"]):
         for key in ("hostkeys", "state", "users"):
@@ -288,3 +303,57 @@ def test_names_that_are_empty_are_refused_as_such(tmp_path: Path) -> None:
     status, lines = _said(_file(tmp_path, text))
     assert status == 1
     assert [line.split(": ")[0] for line in lines] == ["ssh.hostkeys[0]", "state"]
+
+
+# --- users in a file of their own --------------------------------------------------------------------------------
+
+
+def _with_users(folder: Path, users: str, name: str = "more.users", more: str = "") -> Path:
+    if name:
+        (folder / name).write_text(users)
+    head = f"ssh: {{hostkeys: [host_key]}}\nauth:\n  usersFile: {name or 'missing'}\n"
+    return _file(folder, head + more)
+
+
+@pytest.mark.parametrize("name", ["more.users", "more.json"])
+def test_users_from_a_file_of_their_own(name: str, tmp_path: Path) -> None:
+    users = f'{{"bob": {{"passwordHash": "{HASH}"}}, "eve": {{"authorizedKeys": ["eve.pub"]}}}}'
+    (tmp_path / "eve.pub").write_bytes(HOST_KEY.export_public_key())
+    path = _with_users(tmp_path, users, name, f"  users: {{alice: {{passwordHash: '{HASH}'}}}}\n")
+    auth = load(path).settings.auth
+    assert sorted(auth.users) == ["alice", "bob", "eve"]
+    assert auth.users["eve"].authorized_keys == (str(tmp_path / "eve.pub"),)
+
+
+@pytest.mark.parametrize(
+    ("users", "name", "words"),
+    [
+        ("", "", "No such file"),
+        ("[a, b]", "more.users", "is not a mapping of user names"),
+        ("{", "more.json", "Expecting property name"),
+        ("alice: {}", "more.users", "the user 'alice' is in"),
+        ("bob: {}\nbob: {}", "more.users", "given twice"),
+    ],
+)
+def test_a_users_file_that_cannot_be_used(users: str, name: str, words: str, tmp_path: Path) -> None:
+    status, lines = _said(_with_users(tmp_path, users, name, f"  users: {{alice: {{passwordHash: '{HASH}'}}}}\n"))
+    assert status == 1
+    assert any(line.startswith("auth.usersFile: ") and words in line for line in lines), lines
+
+
+def test_what_is_wrong_in_a_users_file_names_the_user(tmp_path: Path) -> None:
+    status, lines = _said(_with_users(tmp_path, "bob: {passwordHash: plain}"))
+    assert status == 1 and lines[0].startswith("auth.users.bob.passwordHash: not a password hash")
+
+
+def test_papers_of_a_service_that_cannot_be_read(tmp_path: Path) -> None:
+    hook = "{method: webhook, webhook: {url: 'https://h', cacert: missing.pem}}"
+    status, lines = _said(_file(tmp_path, f"ssh: {{hostkeys: [host_key]}}\nauth: {{publicKey: {hook}}}\n"))
+    assert status == 1
+    assert lines[0].startswith("auth.publicKey.webhook: cacert, cert or key cannot be used: No such file")
+
+
+def test_a_command_wants_an_account_that_exists(tmp_path: Path) -> None:
+    text = "ssh: {hostkeys: [host_key]}\nauth: {authorizedKeysCommand: {command: [/bin/true], user: no-such-user}}\n"
+    status, lines = _said(_file(tmp_path, text))
+    assert status == 1 and "there is no account 'no-such-user'" in lines[0]

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from protocol.settings import Settings
-from protocol.settings_checks import hash_problem, problems_of, remarks_on
+from protocol.settings_auth_checks import hash_problem
+from protocol.settings_checks import problems_of, remarks_on
 
 PEM = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n"
 ARGON = "$argon2id$v=19$m=19456,t=2,p=1$FILQ2vsfozSm1HpPaQ2hlA$+lTbVX8a0uSolcGq5SJbqWPZuH1ab8rVwVxNVpeVM40"

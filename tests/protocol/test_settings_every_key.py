@@ -26,6 +26,10 @@ VALUES: dict[str, Any] = {
     "docker.connection.host": "unix:///x",
     "docker.execution.containername": "one",
     "auth.users.NAME.passwordHash": HASH,
+    "auth.users.NAME.totp": "JBSWY3DPEHPK3PXP",
+    "auth.users.NAME.methods": ["password"],
+    "auth.methods": ["password"],
+    "auth.authorizedKeysCommand.command": ["/x"],
     "dockerrun.host": "tcp://x:1",
     "dockerrun.config.containername": "one",
     "listen": "127.0.0.1:1",
@@ -39,6 +43,7 @@ VALUES: dict[str, Any] = {
     "security.forceCommand": "x",
     "docker.pool.size": 3,
 }
+HOOK = {"method": "webhook", "webhook": {"url": "http://x"}}
 # What has to stand beside it.
 BESIDE: dict[str, dict[str, Any]] = {
     **{f"docker.connection.{key}": {"cacert": PEM, "cert": PEM, "key": PEM} for key in ("cacert", "cert", "key")},
@@ -48,6 +53,9 @@ BESIDE: dict[str, dict[str, Any]] = {
         for path in ("configserver", "metrics", "health", "health.client")
         for key in ("cert", "key")
     },
+    **{f"auth.users.NAME.{key}": WAY_IN["users"]["NAME"] for key in ("totp", "methods")},
+    **{f"auth.{name}.method": HOOK for name in ("password", "publicKey", "authz")},
+    "auth.keyboardInteractive.method": {"method": "oauth2", "oauth2": {"clientId": "x", "oidc": {"url": "http://x"}}},
 }
 # A value of the right type that is refused all the same, because nobody would do what it asks for.
 NOT_SERVED = {"configserver.url": "http://x"}
@@ -60,9 +68,13 @@ def _bare(kind: inspect.Type) -> inspect.Type:
 KEYS = {path: field for path, _, field in fields() if not isinstance(_bare(field.type), inspect.StructType)}
 
 
+def _is_of_users(path: str) -> bool:
+    return is_within(path, "auth.users")
+
+
 def tree_of(path: str, value: object) -> dict[str, Any]:
     """The file in which only this key is said, and what it needs beside it."""
-    tree: dict[str, Any] = {} if path.startswith("auth.users") else {"auth": deepcopy(WAY_IN)}
+    tree: dict[str, Any] = {} if _is_of_users(path) else {"auth": deepcopy(WAY_IN)}
     place, keys = tree, path.split(".")
     for key in keys[:-1]:
         place = place.setdefault(key, {})
@@ -104,7 +116,9 @@ def good(path: str, kind: inspect.Type) -> tuple[object, object]:
         case inspect.VarTupleType():
             return ["x"], ("x",)
         case inspect.DictType() if isinstance(kind.value_type, inspect.StructType):
-            return {"b": {"passwordHash": HASH}}, {"b": {"authorizedKeys": (), "passwordHash": HASH}}
+            return {"b": {"passwordHash": HASH}}, {
+                "b": {"authorizedKeys": (), "passwordHash": HASH, "totp": "", "methods": ()}
+            }
         case inspect.DictType():
             return {"x": "/x"}, {"x": "/x"}
     return "x", "x"
@@ -112,7 +126,7 @@ def good(path: str, kind: inspect.Type) -> tuple[object, object]:
 
 @pytest.mark.parametrize("path", KEYS)
 def test_default(path: str) -> None:
-    if path.startswith("auth.users"):
+    if _is_of_users(path):
         return  # they are their operator's alone
     default = default_of(KEYS[path])
     assert default is not NODEFAULT

@@ -8,7 +8,10 @@ from protocol.settings_secrets import HIDDEN, without_secrets
 SECRET = "hunter2"
 TREE = {
     "ssh": {"hostkeys": ["key_file", f"-----BEGIN PRIVATE KEY-----{SECRET}"], "banner": "hello"},
-    "auth": {"users": {"alice": {"authorizedKeys": [f"ssh-ed25519 AAAA {SECRET}"], "passwordHash": SECRET}}},
+    "auth": {
+        "users": {"alice": {"authorizedKeys": [f"ssh-ed25519 AAAA {SECRET}"], "passwordHash": SECRET}},
+        "authz": {"method": "webhook", "webhook": {"url": SECRET, "key": SECRET, "bearerToken": SECRET}},
+    },
     "docker": {
         "connection": {"host": "tcp://h:1", "cacert": "CA", "cert": "CERT", "key": SECRET},
         "execution": {
@@ -29,7 +32,9 @@ TREE = {
 def test_secrets_are_hidden_and_the_rest_is_there() -> None:
     tree = without_secrets(msgspec.convert(TREE, Settings))
     assert SECRET not in msgspec.json.encode(tree).decode()
-    assert tree["auth"] == {"users": {"alice": HIDDEN}}
+    assert tree["auth"]["users"] == {"alice": HIDDEN}
+    assert tree["auth"]["authz"] == HIDDEN
+    assert tree["auth"]["failures"] == {"max": 20, "period": 60.0}
     assert tree["ssh"]["hostkeys"] == ["key_file", HIDDEN]
     assert tree["ssh"]["banner"] == "hello"
     execution = tree["docker"]["execution"]

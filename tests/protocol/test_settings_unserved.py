@@ -24,10 +24,10 @@ def refused(**tree: Any) -> Problem:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("auth.password", {"method": "", "webhook": {"timeout": "2s"}}),
-        ("auth.password", False),
-        ("auth.pubkey", False),
-        ("auth.url", ""),
+        ("auth.gssapi", {"method": "", "kerberos": {"keytab": "/etc/krb5.keytab"}}),
+        ("auth.password.kerberos", {"keytab": "/etc/krb5.keytab"}),
+        ("auth.keyboardInteractive.oauth2.github", {"url": "https://github.com"}),
+        ("auth.authTimeout", "60s"),
     ],
 )
 def test_ways_in_that_ask_for_nothing_pass(path: str, value: object) -> None:
@@ -37,10 +37,7 @@ def test_ways_in_that_ask_for_nothing_pass(path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("auth.password", {"method": "webhook"}),
-        ("auth.password", True),
-        ("auth.publicKey", {"method": "webhook"}),
-        ("auth.url", "http://localhost"),
+        ("auth.gssapi", {"method": "kerberos"}),
     ],
 )
 def test_ways_in_that_ask_for_something_are_refused_by_name(path: str, value: object) -> None:

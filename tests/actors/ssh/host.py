@@ -4,7 +4,7 @@ The listener, the connections, the channels and the pump are the real ones.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -13,11 +13,19 @@ import asyncssh
 import trio
 import trio_asyncio
 
+from actors.auth import AuthActor
+from actors.login import Client as LoginClient
+from actors.login import LoginTransport
 from actors.ports import Channel, Sink, Transport, Vault
 from actors.pump import Pump
-from actors.ssh.auth import CheckPassword
+from actors.recorder import Recorder
+from actors.sources import Sources, Verify
 from actors.ssh.listener import Listener, error_handler, open_listener
+from actors.world import World
+from protocol.auth import LoginBegun
 from protocol.base import Event
+from protocol.codes import Code
+from protocol.ledger import Header
 from protocol.session import OutputEnded, ProgramWanted
 from protocol.settings import Auth, Settings, Ssh, User
 
@@ -126,7 +134,7 @@ async def say(session: FakeSession, wanted: ProgramWanted) -> None:
 
 
 class FakeSupervisor:
-    def __init__(self, settings: Settings, nursery: trio.Nursery, script: Script) -> None:
+    def __init__(self, settings: Settings, nursery: trio.Nursery, script: Script, verify: Verify) -> None:
         self.settings = settings
         self.script = script
         self.connections: list[FakeMailbox] = []
@@ -136,6 +144,37 @@ class FakeSupervisor:
         self.refusal = ""
         self.turned_away_count = 0
         self._nursery = nursery
+        self.said: list[tuple[str, Mapping[str, Any]]] = []
+        self._lot = trio.lowlevel.ParkingLot()
+        recorder = Recorder(None, trio.current_time, Header(moorage="", fingerprint={}, settings={}), str)
+        engine: Any = None
+        self.world = World(settings, engine, nursery, recorder, self._say, "test", "test")
+        self.world.on_crash = lambda actor: self.crashes.append((actor.id, str(self.said[-1])))
+        self.sources = Sources(settings.auth, verify)
+        self.logins: list[AuthActor] = []
+
+    def _say(self, code: Code, details: Mapping[str, Any]) -> None:
+        self.said.append((code.name, details))
+        self._lot.unpark_all()
+
+    async def has_said(self, code: str) -> None:
+        while code not in {name for name, _ in self.said}:
+            await self._lot.park()
+
+    def login_begun(self, connection: FakeMailbox, transport: LoginTransport, version: str) -> AuthActor:
+        """The real actor: there is no other way to be let in."""
+        remote, auth = connection.id.rpartition(" ")[2], self.settings.auth
+        client = LoginClient(connection=f"{len(self.logins):032x}", remote=remote, version=version)
+        ledger = self.world.recorder.share()
+        actor = AuthActor(self.world, f"au-{len(self.logins)}", ledger, {}, transport, client, self.sources)
+        seconds = {
+            "authorize": auth.authz.webhook.auth_timeout,
+            "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,
+        }
+        begun = LoginBegun(connection=connection.id, remote=remote, authorizes=bool(auth.authz.method), seconds=seconds)
+        self.logins.append(actor)
+        self.world.spawn(actor, begun)
+        return actor
 
     def connection_made(self, transport: Transport, remote: str) -> FakeMailbox:
         box = FakeMailbox(f"connection {len(self.connections)} from {remote}")
@@ -272,20 +311,22 @@ async def open_host(
     config: Settings | None = None,
     script: Script = echo,
     *,
-    check: CheckPassword = check_password,
+    check: Verify = check_password,
     crashes: bool = False,
 ) -> AsyncIterator[Host]:
     """A listener on a port of its own. Unless `crashes`, an error of ours anywhere fails the test at the end."""
     with trio.fail_after(float(os.environ.get("MOORAGE_TEST_SECONDS", "30"))):
         async with trio_asyncio.open_loop() as loop, trio.open_nursery() as nursery:
-            supervisor = FakeSupervisor(config or settings(), nursery, script)
+            supervisor = FakeSupervisor(config or settings(), nursery, script, check)
             on_error = error_handler(supervisor)
             loop.set_exception_handler(lambda _loop, context: on_error(context))
-            listener = await aio(open_listener, supervisor, supervisor.settings, check)
+            listener = await aio(open_listener, supervisor, supervisor.settings)
             try:
                 yield Host(supervisor, listener)
             finally:
                 listener.close()
+                with trio.CancelScope(shield=True):
+                    await supervisor.sources.close()
                 nursery.cancel_scope.cancel()
             if not crashes:
                 assert supervisor.crashes == []

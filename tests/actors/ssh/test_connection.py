@@ -1,6 +1,5 @@
 """Connections: who comes in, who does not, how one ends, and what an error of ours does."""
 
-import asyncio
 from functools import partial
 
 import asyncssh
@@ -39,7 +38,7 @@ async def test_a_password_logs_in() -> None:
 async def test_keys_and_passwords_turned_down_are_told_and_the_next_one_may_do() -> None:
     async with open_host() as host, host.client(client_keys=[STRANGER_KEY, USER_KEY]):
         failed = host.supervisor.connections[0].all(AuthFailed)
-        why = f"key {STRANGER_KEY.get_fingerprint()} is not one of this user's"
+        why = f"key {STRANGER_KEY.get_fingerprint()}: it is not one of this user's"
         assert failed == [AuthFailed(username="alice", method="publickey", why=why)]
 
 
@@ -119,7 +118,7 @@ async def test_a_flood_of_passwords_is_cut_before_they_are_answered() -> None:
     async def check(hash_: str, password: str) -> bool:
         nonlocal checks
         checks += 1
-        await asyncio.get_running_loop().create_future()  # until the test ends
+        await trio.sleep_forever()
         return False
 
     class Flooder(asyncssh.SSHClient):

@@ -157,14 +157,12 @@ async def test_rekeying_in_the_middle_loses_nothing() -> None:
 
 @pytest.mark.trio
 async def test_what_arrives_behind_a_slow_login_step_does_not_pile_up() -> None:
-    answer: asyncio.Future[bool]
-    asked = trio.Event()
+    answer, asked = trio.Event(), trio.Event()
 
     async def slow(hash_: str, password: str) -> bool:
-        nonlocal answer
-        answer = asyncio.get_running_loop().create_future()
         asked.set()
-        return await answer
+        await answer.wait()
+        return True
 
     class Flooder(asyncssh.SSHClient):
         def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -193,7 +191,7 @@ async def test_what_arrives_behind_a_slow_login_step_does_not_pile_up() -> None:
         assert len(conn._inpbuf) <= overrides.UNREAD_BYTES_MAX + 256 * 1024
         conn._recv_handler = handler
         conn._recv_data()
-        answer.set_result(True)
+        answer.set()
 
 
 @pytest.mark.trio

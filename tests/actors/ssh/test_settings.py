@@ -170,7 +170,10 @@ async def test_authorized_keys_as_lines_and_as_files(as_file: bool, tmp_path: Pa
     [
         ("/no/such/file", "is neither a public key nor a file that can be read: No such file or directory"),
         ("ssh-ed25519 AAAAjunk", "this is not a public key line"),
-        (f'environment="A=b" {LINE}', "the option 'environment' is not kept to here"),
+        (f"verify-required {LINE}", "the option 'verify-required' is not kept to here"),
+        (f"from=10.0.0.1 {LINE}", "an option's value stands in double quotes"),
+        (f'environment="1A=b" {LINE}', "environment= wants NAME=value"),
+        (f'expiry-time="20261332" {LINE}', "expiry-time= wants YYYYMMDD"),
         (f"{LINE}\nwhat AAAA?", "line 2: this is not a public key line"),
         ("# nobody AAAA", "holds no key"),
     ],

@@ -1,0 +1,190 @@
+"""The auth actor: one login of one connection, from the first user name until it is let in or gone."""
+
+from typing import TYPE_CHECKING, Any
+
+from actors.actor import Actor
+from actors.login import Client, Grant, LoginTransport, Offer, Question
+from actors.ports import OutsideFault
+from actors.sources import Said, Sources
+from fsm.auth import AUTH, AuthCell
+from protocol import codes
+from protocol.auth import (
+    OUTCOMES,
+    Answered,
+    AnswersGiven,
+    Ask,
+    AskFailed,
+    AttemptMade,
+    CancelAsk,
+    NameGiven,
+    Prompt,
+    ReplyToClient,
+)
+from protocol.base import Effect, Event
+from protocol.ways import Factor, ways_of
+
+if TYPE_CHECKING:
+    from actors.recorder import Ledger
+    from actors.web.oidc import Device
+    from actors.world import World
+
+CODE_PROMPT = "One-time code: "
+DEVICE_TEXT = (
+    "To log in, open\n\n    {page}\n\nand enter the code {code}\n\nThis login goes on by itself once that is done.\n"
+)
+KNOWN_MAX = 64  # keys of one connection whose answer is remembered
+
+
+class AuthActor(Actor):
+    """Implements `login.AuthPort`. `secrets` is what the client offers now, `grant` what it has been given for it."""
+
+    kind = AUTH
+    beside = frozenset({Ask})
+    outcomes = OUTCOMES
+    cell: AuthCell
+
+    def __init__(
+        self,
+        world: "World",
+        id: str,
+        ledger: "Ledger",
+        about: dict[str, Any],
+        transport: LoginTransport,
+        client: Client,
+        sources: Sources,
+    ) -> None:
+        super().__init__(world, id, ledger, dict(about))
+        self.secrets, self.grant = Offer(), Grant()
+        self._transport, self._client, self._sources = transport, client, sources
+        self._username = ""
+        self._said: tuple[Ask, Said] | None = None  # a yes, until the machine has taken it
+        self._known: dict[tuple[str, str, bytes], Said] = {}  # a key is asked about twice: offered, and signed with
+        self._device: Device | None = None
+
+    # login.AuthPort
+
+    def named(self, username: str, shown: str) -> None:
+        self._username, self.about["username"] = username, shown
+        self.post(NameGiven(username=shown, ways=ways_of(self.world.settings.auth, username)))
+
+    def attempted(self, attempt: int, factor: Factor, by: str = "", probe: bool = False, flaw: str = "") -> None:
+        sources = self._sources
+        made = AttemptMade(
+            attempt=attempt,
+            factor=factor,
+            sources=sources.of(factor, self._username),
+            by=by,
+            probe=probe,
+            flaw=flaw,
+            limited=not probe and sources.is_limited(factor, self._client, self._username),
+            seconds=sources.budget(factor),
+        )
+        self.post(made)
+
+    def answered(self, attempt: int) -> None:
+        limited = self._sources.is_limited("totp", self._client, self._username)
+        self.post(AnswersGiven(attempt=attempt, limited=limited))
+
+    # The machine's wishes
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case CancelAsk():
+                self.drop(Ask)
+            case Prompt(attempt=attempt, factor="totp"):
+                self._transport.prompted(attempt, Question(prompts=((CODE_PROMPT, False),)))
+            case Prompt(attempt=attempt):
+                assert self._device is not None
+                text = DEVICE_TEXT.format(page=self._device.page, code=self._device.user_code)
+                self._transport.prompted(attempt, Question(instruction=text))
+            case ReplyToClient():
+                self._reply(effect)
+            case _:
+                super().perform(effect)
+
+    async def work(self, effect: Effect) -> Event:
+        if not isinstance(effect, Ask):
+            return await super().work(effect)
+        said = await self._ask(effect)
+        if said.verdict == "yes":
+            self._said = (effect, said)
+        return Answered(
+            attempt=effect.attempt,
+            verdict=said.verdict,
+            why=said.why,
+            username=said.username,
+            ways=ways_of(self.world.settings.auth, said.username) if said.username else (),
+            wait=said.wait,
+        )
+
+    def failed(self, effect: Effect, fault: OutsideFault) -> Event:
+        assert isinstance(effect, Ask)
+        why = f"{effect.source}: {fault.why}"
+        return AskFailed(attempt=effect.attempt, fault=fault.fault, why=why, dice=self.world.roll())
+
+    async def _ask(self, ask: Ask) -> Said:
+        sources, username, secrets = self._sources, self._username, self.secrets
+        match ask.factor, ask.source:
+            case _, "authz":
+                self._settle(ask.attempt)
+                return await sources.authorize(self._client, username, self.grant)
+            case "password", "users":
+                return await sources.password_by_users(username, secrets.password)
+            case "password", "webhook":
+                return await sources.password_by_webhook(self._client, username, secrets.password)
+            case "totp", "users":
+                return sources.code(username, secrets.answer)
+            case "oidc", "device":
+                self._device = await sources.begin_device()
+                return Said(verdict="shown", wait=self._device.interval_s)
+            case "oidc", "token":
+                assert self._device is not None
+                return await sources.poll_device(self._device, username)
+        return await self._ask_about_key(ask)
+
+    async def _ask_about_key(self, ask: Ask) -> Said:
+        key = self.secrets.key
+        assert key is not None, f"nobody is asked about {ask.factor} at {ask.source}"
+        if ask.source == "users":
+            return self._sources.key_by_users(key)
+        memory = (self._username, ask.source, key.data)
+        said = self._known.get(memory)
+        if said is None:
+            username, sources = self._username, self._sources
+            if ask.source == "command":
+                said = await sources.key_by_command(username, key)
+            else:
+                said = await sources.key_by_webhook(self._client, username, key)
+            if len(self._known) < KNOWN_MAX:
+                self._known[memory] = said
+        return said
+
+    def _reply(self, effect: ReplyToClient) -> None:
+        if effect.counts:
+            self._sources.note_failure(self.cell.factor, self._client, self._username)
+        if effect.reply in ("success", "partial"):
+            self._settle(effect.attempt)
+        if effect.reply == "success":
+            self.grant.username = self.grant.username or self._username
+            self.secrets, self._device = Offer(), None
+            self._known.clear()
+            if self.grant.files:
+                self.world.say(codes.MOORAGE_AUTH_FILES_UNSERVED, {**self.about, "files": len(self.grant.files)})
+        self._transport.replied(effect.attempt, effect.reply, effect.why, self.cell.passed)
+
+    def _settle(self, attempt: int) -> None:
+        """What a source has said becomes part of the grant; the first factor of a way begins a new one."""
+        if self._said is None or self._said[0].attempt != attempt:
+            return
+        (ask, said), self._said = self._said, None
+        if ask.source != "authz" and len(self.cell.passed) == 1:
+            self.grant = Grant()
+        grant = self.grant
+        grant.factors = self.cell.passed
+        grant.username = said.username or grant.username
+        if ask.factor == "publickey" and self.secrets.key is not None:
+            grant.by = self.secrets.key.fingerprint
+        grant.rights = said.rights or grant.rights
+        grant.metadata = {**grant.metadata, **(said.metadata or {})}
+        grant.environment = {**grant.environment, **(said.environment or {})}
+        grant.files = {**grant.files, **(said.files or {})}
