@@ -192,8 +192,8 @@ ROWS = (
     Row("SS0708", S.AWAITING_EXIT,      TerminateWanted,     None,                 do.tell_terminating),
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
-    Row("SS0716", S.AWAITING_EXIT,      DeadlinePassed,      None,                 None,                  when.agent_is_here,         (),               EXIT),  # it has closed its output and goes on
-    # An engine that restarts lets go of the stream, and the program goes on without anybody.
+    # A served program may close its output and go on; an engine that restarts lets go of the stream, and nobody is left.
+    Row("SS0716", S.AWAITING_EXIT,      DeadlinePassed,      None,                 None,                  when.agent_is_here,         (),               EXIT),
     Row("SS0715", S.AWAITING_EXIT,      DeadlinePassed,      S.CLOSING,            do.finish_lost,        None,                       (CODE_FAILED,),   EXIT),
 
     Row("SS0817", S.DRAINING,           OutputEnded,         S.CLOSING,            do.finish_broken,      when.served_output_is_cut,  (BROKE,)),
