@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from protocol.settings_auth import AskWebhook, Auth, KeyboardInteractive, KeysCommand, User
 from protocol.settings_http import HttpClient
 from protocol.settings_problem import Problem
-from protocol.ways import FACTORS, WAY_FACTORS_MAX, read_way, usual_factors, ways_of
+from protocol.ways import FACTORS, read_way, usual_factors, ways_of
 
 MAKE_HASH = "make one with `moorage hash-password`"
 ADD_A_USER = "add one: `auth: {users: {NAME: {authorizedKeys: [FILE_OR_KEY]}}}`"
@@ -106,8 +106,6 @@ def _methods(methods: tuple[str, ...], path: str) -> Iterator[Problem]:
             continue
         if way[0] == "totp":
             yield Problem(here, "a code by itself is no way in", "publickey,totp or password,totp")
-        if len(way) > WAY_FACTORS_MAX:
-            yield Problem(here, f"{len(way)} factors", f"{WAY_FACTORS_MAX} at most")
 
 
 def _read_ways(auth: Auth, name: str) -> tuple[tuple[str, ...], ...]:

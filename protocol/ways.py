@@ -9,7 +9,6 @@ from protocol.settings_auth import Auth, User
 Factor = Literal["publickey", "password", "totp", "oidc"]
 Way = tuple[Factor, ...]
 FACTORS: tuple[Factor, ...] = get_args(Factor)
-WAY_FACTORS_MAX = 4
 # RFC 4252's name of the method that a factor is proved with.
 METHOD_OF: dict[Factor, str] = {
     "publickey": "publickey",
