@@ -66,6 +66,14 @@ def run_seeds(seeds: Sequence[int]) -> Totals:
     return totals
 
 
+def run_in_processes(seeds: range, jobs: int = 0) -> Totals:
+    """All of them, on all processors."""
+    totals = Totals()
+    for part in _parts(seeds, jobs):
+        totals.add(part)
+    return totals
+
+
 def simulate_command(first: int, last: int, jobs: int, record: str | None, out: TextIO) -> int:
     """`moorage simulate`: seeds `first` to `last` - 1. The recordings of a seed that fails go to RECORD/SEED."""
     started = time.monotonic()

@@ -141,7 +141,8 @@ class FakeHost:
                 raise EngineFault(fault, f"failpoint in {method}: the answer got lost")
             if isinstance(result, FakeStream):
                 result.begin()
-                await self._jitter()  # what comes at once may be there before the caller goes on
+                if self._jitter_s:  # what comes at once may be there before the caller goes on
+                    await self._jitter()
         return result
 
     async def _jitter(self) -> None:

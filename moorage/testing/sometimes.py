@@ -3,27 +3,67 @@
 A simulation that never gets somewhere proves nothing about that place, so what was missed is a finding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
+from fsm.kernel import Row
 from fsm.machines import KINDS
 from moorage.testing.checkers import ENDS
 from moorage.testing.weather import CLASSES, ENGINE_EVENTS, End
 
-# Why the simulation cannot get there.
-EXPLAINED: Mapping[str, str] = {}
+# Why whole runs cannot get to a row. The walks of each machine reach it all the same.
+EXPLAINED: Mapping[str, str] = {
+    "SV0102": "the composition says that it listens before anybody can ask it to stop",
+    "CN0608": "the server drains once",
+    "SS0205": "who is told of a container's end was told of its start before",
+    "IM0502": "the last line of a pull is told before its failure",
+    "SP0204": "the pool looks at spares that are ready",
+    "SP0304": "no image changes in a run",
+    "CT1107": "the server terminates once",
+}
+POLICY = "the security policy speaks in actors/ssh, which has no part in this"
+POLICY_GUARDS = frozenset(
+    {"policy_refuses", "no_forward", "no_reverse", "sessions_suffice", "no_x11", "no_exec", "no_shell", "no_subsystem"}
+    | {"commands_are_off", "env_is_too_small"}
+)
+NO_STREAM = "the end of input is told once there is a stream, and before the end of its output"
+WITHOUT_STREAM = frozenset(
+    {"OPEN", "CREATING", "CREATING_AGAIN", "AWAITING_EXIT", "READING_EXIT", "READING_EXIT_AGAIN"}
+)
+NOT_RUNNING = "who tells a container of the server's end has heard before that it runs"
+BEFORE_RUNNING = frozenset(
+    {"RESOLVING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
+    | {"LINKING", "REPLACING"}
+)
+
+
+def why_never(row: Row) -> str:
+    """Why whole runs cannot get there; empty: they can."""
+    event = row.event.__name__
+    if row.id[:2] == "SS" and event == "InputEnded" and row.state.name in WITHOUT_STREAM:
+        return NO_STREAM
+    if row.id[:2] == "CT" and event == "TerminateWanted" and row.state.name in BEFORE_RUNNING:
+        return NOT_RUNNING
+    if event == "CommandForced" or getattr(row.when, "__name__", "") in POLICY_GUARDS:
+        return POLICY
+    return EXPLAINED.get(row.id, "")
+
+
+def rows() -> Iterator[Row]:
+    """Every row of every machine."""
+    return (row for kind in KINDS for row in kind.rows)
 
 
 def wanted() -> list[str]:
     """All marks that a long enough simulation leaves."""
-    rows = [f"row {row.id}" for kind in KINDS for row in kind.rows]
+    reached = [f"row {row.id}" for row in rows() if not why_never(row)]
     faults = [f"fault {fault}" for fault in CLASSES]
     engine = [f"engine {kind}" for kind in ("fail", "lose", "delay", "hang", "late")]
     events = [f"event {what}" for what in ENGINE_EVENTS]
     daemons = [f"daemon {end}" for end in get_args(End)]
-    return [*rows, *faults, *engine, *events, *daemons, *ENDS]
+    return [*reached, *faults, *engine, *events, *daemons, *ENDS]
 
 
 def missing(marks: Mapping[str, int]) -> list[str]:
     """What was not seen and is not explained."""
-    return [mark for mark in wanted() if not marks.get(mark) and mark not in EXPLAINED]
+    return [mark for mark in wanted() if not marks.get(mark)]
