@@ -66,7 +66,7 @@ async def _shell_at_a_terminal(setup: Setup, mode: str) -> None:
             await terminal.type(b"stty size; echo done\n")
             await terminal.until(b"done\r\n")
             terminal.shown = terminal.shown.replace(b"done\r\n", b"")
-        await terminal.type(b"echo go; sleep 60\n")
+        await terminal.type(b"sh -c 'echo go; exec sleep 60'\n")  # what says it is what Ctrl-C is for
         await terminal.until(b"\ngo\r\n")
         await terminal.type(b"\x03")
         await terminal.until(b"^C")

@@ -7,7 +7,7 @@ import trio
 
 from protocol.frame_types import SIGNALS
 from tests.e2e.harness import Client, Done
-from tests.e2e.runs_program import _control_master, _stdin_closed
+from tests.e2e.runs_program import _control_master, _shell_at_a_terminal, _stdin_closed
 from tests.e2e.served import ALL, Served, served
 
 ENDED = ("SS0711|SS0812",)  # the agent's word on the end, and the end of the output, in either order
@@ -55,20 +55,7 @@ async def terminal(at: Served) -> None:
 @served("shell-pty-resize", end="exit status 4", rows=("SS0617", *ENDED), quick=ALL)
 async def resize(at: Served) -> None:
     """A terminal of 90x30 made 120x50 by its user, Ctrl-C, and exit."""
-    async with at.harness() as harness, harness.terminal(None, 90, 30) as seen:
-        await seen.type(b"stty size\n")
-        await seen.until(b"30 90\r\n")
-        await seen.type(b"trap 'stty size' WINCH; echo go; read line\n")
-        await seen.until(b"\ngo\r\n")
-        seen.resize(120, 50)
-        await seen.until(b"50 120\r\n")
-        await seen.type(b"\n")
-        await seen.type(b"echo again; sleep 60\n")
-        await seen.until(b"\nagain\r\n")
-        await seen.type(b"\x03")
-        await seen.until(b"^C")
-        await seen.type(b"exit 4\n")
-        assert await seen.end() == 4
+    await _shell_at_a_terminal(at, at.mode)  # type: ignore[arg-type]
 
 
 @served("stdin-closed", end="exit status 5", rows=ENDED)
