@@ -122,6 +122,6 @@ async def test_a_second_signal_hurries(setup: Setup) -> None:
             assert client.stderr is not None
             said = b"".join([piece async for piece in client.stderr])
             assert said.startswith(b"moorage: the server is shutting down; this session ends now (MOORAGE_TERMINATING)")
-            assert await client.wait() == 137
+            assert await client.wait() == 255  # exit-signal TERM
         assert await server.process.wait() == 0
         assert not outside.names({"moorage.instance": instance})
