@@ -27,7 +27,7 @@ def test_mutants_differ_from_the_machine_and_from_each_other() -> None:
         (Mutant("container", "CT0303", "no guard"), "tables"),
         (Mutant("session", "SS0207", "say nothing"), NOBODY),  # it says nothing as it is
         (Mutant("session", "SS0204", "say nothing"), "codes page"),
-        (Mutant("session", "SS0807", "retarget", "RUNNING"), "walks"),
+        (Mutant("terminal", "TM0102", "retarget", "RESIZING_AGAIN"), "golden grid"),
     ],
 )
 def test_who_notices(mutant: Mutant, check: str) -> None:

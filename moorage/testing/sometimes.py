@@ -22,6 +22,7 @@ EXPLAINED: Mapping[str, str] = {
     "CT1107": "the server terminates once",
 }
 POLICY = "the security policy speaks in actors/ssh, which has no part in this"
+LOGIN = "logins are driven by actors/ssh too"
 POLICY_GUARDS = frozenset(
     {"policy_refuses", "no_forward", "no_reverse", "sessions_suffice", "no_x11", "no_exec", "no_shell", "no_subsystem"}
     | {"commands_are_off", "env_is_too_small"}
@@ -44,6 +45,8 @@ def why_never(row: Row) -> str:
         return NO_STREAM
     if row.id[:2] == "CT" and event == "TerminateWanted" and row.state.name in BEFORE_RUNNING:
         return NOT_RUNNING
+    if row.id[:2] == "AU":
+        return LOGIN
     if event == "CommandForced" or getattr(row.when, "__name__", "") in POLICY_GUARDS:
         return POLICY
     return EXPLAINED.get(row.id, "")
