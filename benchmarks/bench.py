@@ -57,6 +57,10 @@ class Bench(Struct, frozen=True):
         """A fresh daemon."""
         return servers.moorage(self.folder, mode, self.image, self.engine.label)
 
+    def warm(self) -> AbstractContextManager[Server]:
+        """One with containers kept ready; their label is their own: nobody waits for them to be gone."""
+        return servers.moorage(self.folder, "connection", self.image, f"{self.engine.label}-warm", pool=3)
+
     def sshd(self) -> AbstractContextManager[Server]:
         return servers.sshd(self.folder, "sshd")
 

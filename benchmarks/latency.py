@@ -16,6 +16,7 @@ ECHO = "echo x"
 PAUSE_S = 0.05
 FOREVER = "echo x; exec sleep 100000"
 CONNECTION, SESSION = "Moorage, mode connection", "Moorage, mode session"
+WARM = "Moorage, a container kept ready"
 SSHD, SSHD_RUN, SSHD_EXEC = "sshd", "sshd + docker run", "sshd + docker exec"
 BARE_EXEC, BARE_PROGRAM = "engine: create, start, exec", "engine: create, attach, start"
 BARE_REMOVE = "engine: forced removal"
@@ -26,16 +27,18 @@ COLD = (
     Comparison(SESSION, SSHD_RUN),
     Comparison(CONNECTION, SSHD),
     Comparison(SESSION, SSHD),
+    Comparison(WARM, SSHD),
 )
 
 
 @contextmanager
 def all_servers(bench: Bench) -> Iterator[dict[str, Server]]:
-    """Each of the five that people log in to."""
+    """Each of the six that people log in to."""
     with ExitStack() as stack:
         started = {
             CONNECTION: bench.moorage("connection"),
             SESSION: bench.moorage("session"),
+            WARM: bench.warm(),
             SSHD: bench.sshd(),
             SSHD_RUN: bench.sshd_run(),
             SSHD_EXEC: bench.sshd_exec(),

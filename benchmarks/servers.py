@@ -47,9 +47,10 @@ def make_keys(folder: Path) -> None:
 
 
 @contextmanager
-def moorage(folder: Path, mode: str, image: str, label: str) -> Iterator[Server]:
-    """The daemon as anyone would start it, in one of its two modes."""
-    name, own = f"moorage-{mode}", folder / f"moorage-{mode}"
+def moorage(folder: Path, mode: str, image: str, label: str, pool: int = 0) -> Iterator[Server]:
+    """The daemon as anyone would start it, in one of its two modes; `pool`: so many containers are kept ready."""
+    name = f"moorage-{mode}-warm" if pool else f"moorage-{mode}"
+    own = folder / name
     own.mkdir(exist_ok=True)
     key, _, value = label.partition("=")
     execution = {
@@ -60,7 +61,7 @@ def moorage(folder: Path, mode: str, image: str, label: str) -> Iterator[Server]
     }
     settings = {
         "ssh": {"listen": "127.0.0.1:0", "hostkeys": [str(folder / HOST_KEY)], "maxStartups": STARTUPS_MAX},
-        "docker": {"execution": execution},
+        "docker": {"execution": execution, "pool": {"size": pool}},
         "auth": {"users": {USER: {"authorizedKeys": [str(folder / f"{USER_KEY}.pub")]}}},
         "state": str(own / "state"),
     }
