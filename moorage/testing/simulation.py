@@ -261,6 +261,7 @@ class Run:
     async def _check_fair_end(self, daemon: Daemon, clients: trio.Nursery, outside: trio.Nursery) -> None:
         """A newcomer is served, everybody leaves, nothing stays behind, and the daemon stops in order."""
         await _until(lambda: not clients.child_tasks, PATIENCE_S * 3, lambda: "a client that should leave does not")
+        await trio.sleep(self.weather.settings.docker.timeouts.http + 1.0)  # what hung is over, by its own time limit
         await self._check_newcomer(daemon, outside)
         await _until(
             lambda: daemon.is_quiet() and not self.engine.late,
