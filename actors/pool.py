@@ -140,11 +140,11 @@ class Pool:
         if not spare.ended:
             return
         self._spares.remove(spare)
-        if spare.cell.state == "FAILED":
+        if spare.cell.state in ("FAILED", "LOST"):  # lost: its first program may end as soon as it has begun
             self._failures += 1
             pause = min(FAILURE_S_MAX, FAILURE_S_MIN * 2.0 ** (self._failures - 1))
             self._not_before = trio.current_time() + pause
-        elif spare.cell.state == "CLAIMED":
+        elif spare.cell.state in ("CLAIMED", "RETIRED"):
             self._failures = 0
         for claim in spare.unheard():  # it has ended in this very moment
             why = codes.MOORAGE_SPARE_LOST.user

@@ -1,0 +1,58 @@
+"""The pool when its spares do not live: what the simulation found, without its dice."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from actors.container import ContainerActor
+from actors.recorder import Recorder
+from actors.supervisor import Supervisor
+from actors.world import World
+from moorage.testing import FakeEngine
+from protocol.ledger import Header
+from protocol.settings import Docker, Execution, ExecutionMode, Pool, Settings
+
+
+@asynccontextmanager
+async def pool_of(engine: FakeEngine, mode: ExecutionMode, *idle: str) -> AsyncIterator[Supervisor]:
+    """A pool of two spares that runs, and everything it needs."""
+    execution = Execution(mode=mode, idle_command=idle or ("/bin/sleep", "infinity"))
+    settings = Settings(docker=Docker(execution=execution, pool=Pool(size=2)))
+    recorder = Recorder(None, trio.current_time, Header(moorage="1", fingerprint={}), lambda why: None)
+    async with trio.open_nursery() as nursery:
+        world = World(settings, engine, nursery, recorder, lambda code, details: None, "i", "b")
+        supervisor = Supervisor(world)
+        nursery.start_soon(supervisor.pool.run)
+        yield supervisor
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_spares_that_end_at_once_are_made_ever_more_slowly(autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open(jitter_s=0.1) as engine, pool_of(engine, "connection", "/bin/true") as supervisor:
+        await trio.sleep(60)
+        assert 2 < supervisor.pool.made < 20
+
+
+@pytest.mark.trio
+async def test_in_mode_session_without_an_agent_there_are_none(autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open() as engine, pool_of(engine, "session") as supervisor:
+        await trio.sleep(60)
+        assert supervisor.pool.made == 0 and not engine.alive
+
+
+@pytest.mark.trio
+async def test_a_spare_that_nobody_watches_is_not_claimed(autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open() as engine, pool_of(engine, "connection") as supervisor:
+        await trio.sleep(30)
+        assert supervisor.pool.statistics()["ready"] == 2
+        engine.crash()
+        await trio.sleep(0.01)
+        actors = supervisor.world.actors.values()
+        assert {actor.cell.state for actor in actors if isinstance(actor, ContainerActor)} == {"UNWATCHED"}
+        assert not supervisor.pool.claim("cn-1", "moorage-0123456789ab")
+        engine.restart(containers_die=False)
+        await trio.sleep(10)
+        assert supervisor.pool.claim("cn-2", "moorage-0123456789ac")
