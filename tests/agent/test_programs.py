@@ -132,7 +132,7 @@ def test_what_does_not_start_says_where(
 @pytest.mark.parametrize("terminal", [None, TERMINAL])
 def test_another_user(guest: Guest, terminal: Terminal | None) -> None:
     user = SpawnUser(uid=NOBODY, gid=NOBODY, groups=(7, 8))
-    command = "id -u; id -g; id -G; echo again >/dev/stdout"
+    command = "id -u; id -g; id -G; echo again >/proc/self/fd/1"
     ran = guest.run("sh", "-c", command, user=user, terminal=terminal)
     assert ran.out.split() == b"65534 65534 65534 7 8 again".split(), ran.err
 
@@ -154,7 +154,8 @@ def test_size_and_modes_are_there_before_the_program(guest: Guest) -> None:
 
 
 def test_a_terminal_is_its_programs_own(guest: Guest) -> None:
-    ran = guest.run("sh", "-c", "tty; ps -o tpgid= -p $$; echo $$; echo to >/dev/tty", terminal=TERMINAL, stdin=None)
+    group_of = "cut -d' ' -f8 /proc/$$/stat"  # tpgid, of a program whose name has no blank
+    ran = guest.run("sh", "-c", f"tty; {group_of}; echo $$; echo to >/dev/tty", terminal=TERMINAL, stdin=None)
     tty, group, pid, to = ran.out.decode().split("\r\n")[:4]
     assert tty.startswith("/dev/pts/") and group.strip() == pid and to == "to"
     assert ran.exit == Exit(channel=1, how="status", number=0)
