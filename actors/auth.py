@@ -65,7 +65,7 @@ class AuthActor(Actor):
 
     def named(self, username: str, shown: str) -> None:
         self._username, self.about["username"] = username, shown
-        self.post(NameGiven(username=shown, ways=ways_of(self.world.settings.auth, username)))
+        self.post(NameGiven(username=shown, ways=ways_of(self._sources.settings, username)))
 
     def attempted(self, attempt: int, factor: Factor, by: str = "", probe: bool = False, flaw: str = "") -> None:
         sources = self._sources
@@ -113,7 +113,7 @@ class AuthActor(Actor):
             verdict=said.verdict,
             why=said.why,
             username=said.username,
-            ways=ways_of(self.world.settings.auth, said.username) if said.username else (),
+            ways=ways_of(self._sources.settings, said.username) if said.username else (),
             wait=said.wait,
         )
 

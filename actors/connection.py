@@ -7,6 +7,7 @@ from actors.ports import Transport
 from fsm.connection import CONNECTION, ConnectionCell
 from protocol.base import Effect, Event
 from protocol.connection import AbortConnection, Authenticated, CloseConnection, LandContainer
+from protocol.settings import Settings
 
 if TYPE_CHECKING:
     from actors.recorder import Recording
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class ConnectionActor(Actor):
-    """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own."""
+    """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own.
+
+    `settings` are those that held when it was accepted, whatever the file says by now.
+    """
 
     kind = CONNECTION
     cell: ConnectionCell
@@ -28,9 +32,10 @@ class ConnectionActor(Actor):
         about: dict[str, Any],
         transport: Transport,
         connection: str,
+        settings: Settings,
     ) -> None:
         super().__init__(supervisor.world, id, ledger, about)
-        self.transport, self.connection = transport, connection
+        self.transport, self.connection, self.settings = transport, connection, settings
         self.opened = 0
         self._supervisor = supervisor
 

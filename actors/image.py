@@ -1,6 +1,6 @@
 """The image actor: looks and pulls, once for all who wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
@@ -34,10 +34,16 @@ class ImageActor(Actor):
     cell: ImageCell
 
     def __init__(
-        self, world: "World", id: str, ledger: "Ledger", about: dict[str, Any], on_end: Callable[["ImageActor"], None]
+        self,
+        world: "World",
+        id: str,
+        ledger: "Ledger",
+        about: dict[str, Any],
+        platform: Mapping[str, Any],
+        on_end: Callable[["ImageActor"], None],
     ) -> None:
         super().__init__(world, id, ledger, about)
-        self._on_end = on_end
+        self.platform, self._on_end = platform, on_end
         self._recordings: dict[str, Ledger] = {}  # waiter -> the one that has to hear of its leaving
 
     async def run(self) -> None:
@@ -70,12 +76,12 @@ class ImageActor(Actor):
                 super().perform(effect)
 
     async def work(self, effect: Effect) -> Event:
-        engine, execution = self.world.engine, self.world.settings.docker.execution
+        engine = self.world.engine
         match effect:
             case InspectImage(reference=reference):
                 return ImageFound(image_id=await engine.inspect_image(reference))
             case PullImage(reference=reference):
-                await engine.pull_image(reference, execution.platform, {}, self._progress)
+                await engine.pull_image(reference, self.platform, {}, self._progress)
                 return ImagePulled()
         return await super().work(effect)
 

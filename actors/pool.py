@@ -13,7 +13,7 @@ from actors.world import World
 from protocol import codes
 from protocol.connection import DrainWanted
 from protocol.container import ContainerFailed
-from protocol.settings import Pool as PoolSettings
+from protocol.settings import Docker
 from protocol.spare import SpareWanted, StaleFound
 
 Make = Callable[[SpareWanted, Callable[[SpareActor], None]], SpareActor]
@@ -31,10 +31,11 @@ STARTING = frozenset(
 
 
 class Pool:
-    """Spares for the one image that the settings name. `make` gives life to one."""
+    """Spares for the one image that `docker` names. `make` gives life to one."""
 
-    def __init__(self, world: World, settings: PoolSettings, make: Make) -> None:
-        self.world, self._settings = world, settings
+    def __init__(self, world: World, docker: Docker, make: Make) -> None:
+        self.world, self._settings = world, docker.pool
+        self._image = str(docker.execution.container["Image"])
         self.hits = self.misses = self.made = 0
         self._make = make
         self._spares: list[SpareActor] = []
@@ -122,10 +123,9 @@ class Pool:
         if there and self._logins and now < self._logins[-1] + QUIET_S:
             return self._logins[-1] + QUIET_S - now
         self.made += 1
-        image = str(self.world.settings.docker.execution.container["Image"])
         id = self.world.fresh_id()[:12]
         wanted = SpareWanted(
-            spare=f"sp-{id}", container=f"{SPARE_NAME}{id}", image=image, seconds={"ttl": self._settings.ttl}
+            spare=f"sp-{id}", container=f"{SPARE_NAME}{id}", image=self._image, seconds={"ttl": self._settings.ttl}
         )
         self._spares.append(self._make(wanted, self._stepped))
         return LOOK_S
@@ -154,7 +154,7 @@ class Pool:
         """Spares whose image has moved on are replaced. An engine that does not answer is asked again later."""
         engine = self.world.engine
         try:
-            now = await engine.inspect_image(str(self.world.settings.docker.execution.container["Image"]))
+            now = await engine.inspect_image(self._image)
             for spare in tuple(self._spares):
                 if spare.is_ready and not spare.image_id:
                     spare.image_id = await engine.container_image(spare.cell.container)

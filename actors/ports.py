@@ -261,6 +261,12 @@ class Mailbox(Protocol):
         """What a peer can send as often as it likes. False: 64 are waiting already, and this one is not taken."""
 
 
+class ConnectionPort(Mailbox, Protocol):
+    """A connection actor, as its callbacks see it. `settings` are those that hold for it."""
+
+    settings: Settings
+
+
 class Vault(Struct):
     """What one session knows and no message may carry: environment values and the command as it was sent."""
 
@@ -291,18 +297,16 @@ class Transport(Protocol):
 class Supervisor(Protocol):
     """Where the SSH side brings what arrives. The server actor is one."""
 
-    settings: Settings
-
-    def connection_made(self, transport: Transport, remote: str) -> Mailbox:
+    def connection_made(self, transport: Transport, remote: str) -> ConnectionPort:
         """A connection was accepted: its new actor (which has its `ConnectionOpened` already)."""
 
-    def login_begun(self, connection: Mailbox, transport: "LoginTransport", version: str) -> "AuthPort":
+    def login_begun(self, connection: ConnectionPort, transport: "LoginTransport", version: str) -> "AuthPort":
         """The client, of that version, is about to log in: its new auth actor."""
 
-    def session_opened(self, connection: Mailbox, channel: Channel) -> SessionPort:
+    def session_opened(self, connection: ConnectionPort, channel: Channel) -> SessionPort:
         """A session channel opens: its new actor (which has its `ChannelOpened` already), or see `may_open`."""
 
-    def may_open(self, connection: Mailbox) -> str:
+    def may_open(self, connection: ConnectionPort) -> str:
         """May this connection open another session? Empty: yes; else the sentence for the refusal."""
 
     def turned_away(self) -> None:

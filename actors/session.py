@@ -30,6 +30,7 @@ from protocol.session import (
     SpawnProgram,
     TellUser,
 )
+from protocol.settings import Settings
 
 if TYPE_CHECKING:
     from actors.recorder import Ledger
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class SessionActor(Actor):
-    """`vault` and `pump` are the channel's callbacks' to fill (ports.SessionPort)."""
+    """`vault` and `pump` are the channel's callbacks' to fill (ports.SessionPort); `settings` are its connection's."""
 
     kind = SESSION
     queued = frozenset({CreateExec, AttachExec, InspectExec})
@@ -45,11 +46,17 @@ class SessionActor(Actor):
     cell: SessionCell
 
     def __init__(
-        self, supervisor: "Supervisor", id: str, ledger: "Ledger", about: dict[str, Any], channel: Channel
+        self,
+        supervisor: "Supervisor",
+        id: str,
+        ledger: "Ledger",
+        about: dict[str, Any],
+        channel: Channel,
+        settings: Settings,
     ) -> None:
         super().__init__(supervisor.world, id, ledger, about)
         self.vault = Vault()
-        self.channel = channel
+        self.channel, self.settings = channel, settings
         self.pump = Pump(channel, self.post)
         self._supervisor = supervisor
         self._served: ServedProgram | None = None
@@ -83,7 +90,7 @@ class SessionActor(Actor):
                 super().perform(effect)
 
     async def work(self, effect: Effect) -> Event:
-        engine, execution = self.world.engine, self.world.settings.docker.execution
+        engine, execution = self.world.engine, self.settings.docker.execution
         match effect:
             case CreateExec(container=container, program=program, tty=tty, size=size):
                 argv = program_argv(execution, program, self.vault)
@@ -122,7 +129,7 @@ class SessionActor(Actor):
 
     def _served_argv(self, effect: SpawnProgram) -> Sequence[str]:
         """In mode session the program stands behind the image's ENTRYPOINT, as with `docker run`."""
-        execution = self.world.settings.docker.execution
+        execution = self.settings.docker.execution
         argv = program_argv(execution, effect.program, self.vault)
         if execution.mode == "connection":
             return argv or ()

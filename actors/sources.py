@@ -49,7 +49,7 @@ class Sources:
     """`failures` counts by address, and for codes by user name as well, for a code has only six digits."""
 
     def __init__(self, auth: Auth, verify: Verify = passwords.verify, wall: Callable[[], float] = time.time) -> None:
-        self._auth, self._verify, self._wall = auth, verify, wall
+        self.settings, self._verify, self._wall = auth, verify, wall
         self._hashes = {name: user.password_hash for name, user in auth.users.items() if user.password_hash}
         self._decoy = next(iter(self._hashes.values()), "")
         self._codes = Codes({name: user.totp for name, user in auth.users.items() if user.totp})
@@ -67,7 +67,7 @@ class Sources:
         """Whom to ask about a factor, in this order. The same for every name that the configuration does not hold."""
         match factor:
             case "publickey":
-                command: tuple[Source, ...] = ("command",) if self._auth.authorized_keys_command.command else ()
+                command: tuple[Source, ...] = ("command",) if self.settings.authorized_keys_command.command else ()
                 webhook: tuple[Source, ...] = ("webhook",) if self._key else ()
                 return ("users", *command, *webhook)
             case "password":
@@ -79,12 +79,12 @@ class Sources:
     def budget(self, factor: Factor) -> float:
         """Seconds for all the questions about one attempt; 0: nobody outside is asked."""
         if factor == "publickey":
-            command = self._auth.authorized_keys_command
+            command = self.settings.authorized_keys_command
             seconds = command.timeout if command.command else 0.0
-            return seconds + (self._auth.public_key.webhook.auth_timeout if self._key else 0.0)
+            return seconds + (self.settings.public_key.webhook.auth_timeout if self._key else 0.0)
         if factor == "password" and self._password:
-            return self._auth.password.webhook.auth_timeout
-        return self._auth.keyboard_interactive.oauth2.oidc.timeout * 2 if factor == "oidc" else 0.0
+            return self.settings.password.webhook.auth_timeout
+        return self.settings.keyboard_interactive.oauth2.oidc.timeout * 2 if factor == "oidc" else 0.0
 
     def is_limited(self, factor: Factor, client: Client, username: str) -> bool:
         by_name = factor == "totp" and self._failures.is_full(f"totp {username}")
@@ -120,7 +120,7 @@ class Sources:
             return no("a user name that is given to no command")
         kind, _, blob = key.line.partition(" ")
         tokens = {"u": username, "t": kind, "k": blob, "f": key.fingerprint}
-        return _judged(key.by_lines(await run_keys_command(self._auth.authorized_keys_command, tokens)))
+        return _judged(key.by_lines(await run_keys_command(self.settings.authorized_keys_command, tokens)))
 
     async def key_by_webhook(self, client: Client, username: str, key: KeyOffer) -> Said:
         assert self._key is not None
@@ -139,7 +139,7 @@ class Sources:
             return Said(verdict="pending", wait=device.interval_s)
         if isinstance(person, str):
             return no(person)
-        if self._auth.keyboard_interactive.oauth2.oidc.enforce_username and person.username != username:
+        if self.settings.keyboard_interactive.oauth2.oidc.enforce_username and person.username != username:
             return no("the provider knows the person by another name")
         return Said(verdict="yes", username=person.username, metadata=person.metadata)
 

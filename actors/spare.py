@@ -7,6 +7,7 @@ from actors.actor import Actor
 from fsm.spare import SPARE, SpareCell
 from protocol.base import Effect, Event
 from protocol.connection import LandContainer
+from protocol.settings import Settings
 from protocol.spare import ClaimWanted, HandOver
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class SpareActor(Actor):
-    """`land` and `hand_over` are the supervisor's, `on_step` the pool's. `image_id`: what it is made from."""
+    """`land` and `hand_over` are the supervisor's, `on_step` the pool's. `image_id`: what it is made from,
+    by `settings`."""
 
     kind = SPARE
     cell: SpareCell
@@ -27,12 +29,13 @@ class SpareActor(Actor):
         id: str,
         ledger: "SharedLog",
         about: dict[str, Any],
+        settings: Settings,
         land: Callable[["SpareActor", LandContainer], None],
         hand_over: Callable[["SpareActor", HandOver], None],
         on_step: Callable[["SpareActor"], None],
     ) -> None:
         super().__init__(world, id, ledger, about)
-        self.promised = False
+        self.settings, self.promised = settings, False
         self.image_id = ""
         self._land, self._hand_over, self._on_step = land, hand_over, on_step
 

@@ -1,10 +1,12 @@
 """Where arrivals become actors: connections and sessions from the SSH side, containers and images for them."""
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from actors.actor import Actor
 from actors.auth import AuthActor
@@ -12,10 +14,20 @@ from actors.connection import ConnectionActor
 from actors.container import ContainerActor
 from actors.engine.orders import CONSOLE_SIZE_SINCE, platform_text
 from actors.image import ImageActor
+from actors.images import Images
 from actors.login import Client, LoginTransport
 from actors.orders import idle_container, may_be_served, program_argv, program_container, program_env
 from actors.pool import Pool
-from actors.ports import AgentLink, Channel, ContainerOrder, FoundContainer, ImageCommand, Mailbox, Transport
+from actors.ports import (
+    AgentLink,
+    Channel,
+    ConnectionPort,
+    ContainerOrder,
+    FoundContainer,
+    ImageCommand,
+    Mailbox,
+    Transport,
+)
 from actors.recorder import Recording
 from actors.session import SessionActor
 from actors.signal import SignalActor
@@ -26,10 +38,10 @@ from actors.world import World
 from protocol import codes
 from protocol.auth import LoginBegun
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
-from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted, WantImage
-from protocol.image import ImageFailed, ImageWanted, WaiterLeft
+from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
 from protocol.settings import Pool as PoolSettings
+from protocol.settings import Settings
 from protocol.spare import HandOver, SpareWanted
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
@@ -44,17 +56,15 @@ LINK_S = 2.0  # the engine tells of the end of a container whose agent is gone w
 class Supervisor:
     """Implements `ports.Supervisor` for the SSH side. `draining` is set when the server stops accepting."""
 
-    def __init__(self, world: World, sources: Sources | None = None) -> None:
-        self.world, self.settings = world, world.settings
-        self.sources = sources or Sources(world.settings.auth)
+    def __init__(self, world: World, settings: Settings, sources: Sources | None = None) -> None:
+        self.world, self.settings = world, settings
+        self.sources = sources or Sources(settings.auth)
         self.draining = False
-        self._images: dict[tuple[str, str], ImageActor] = {}
-        self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
-        self._image_count = 0
+        self._images = Images(world)
         self._turned_away, self._turned_away_told = 0, -inf
         # In mode session a spare is of use to an agent only: without one its program is the container's own.
-        spares = self.settings.docker.pool if self._may_have_spares else PoolSettings()
-        self.pool = Pool(world, spares, self._make_spare)
+        docker = settings.docker if self._may_have_spares(settings) else replace(settings.docker, pool=PoolSettings())
+        self.pool = Pool(world, docker, self._make_spare)
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Supervisor)
@@ -62,25 +72,25 @@ class Supervisor:
     def connection_made(self, transport: Transport, remote: str) -> ConnectionActor:
         """A connection was accepted: its new actor, which has its first event already."""
         connection = self.world.fresh_id()
-        recording = self.world.recorder.open(connection)
+        recording, settings = self.world.recorder.open(connection), self.settings
         about = {"connectionId": connection, "remoteAddr": remote}
-        actor = ConnectionActor(self, f"cn-{connection[:12]}", recording, about, transport, connection)
-        execution = self.settings.docker.execution
+        actor = ConnectionActor(self, f"cn-{connection[:12]}", recording, about, transport, connection, settings)
+        execution = settings.docker.execution
         opened = ConnectionOpened(
             connection=connection,
             remote=remote,
             mode=execution.mode,
             image=execution.container["Image"],
             container=f"moorage-{connection[:12]}",
-            seconds={"login_grace": self._login_grace(), "farewell": FAREWELL_S, "close": CLOSE_S},
+            seconds={"login_grace": _login_grace(settings), "farewell": FAREWELL_S, "close": CLOSE_S},
         )
         self.world.spawn(actor, opened)
         return actor
 
-    def login_begun(self, connection: Mailbox, transport: LoginTransport, version: str) -> AuthActor:
+    def login_begun(self, connection: ConnectionPort, transport: LoginTransport, version: str) -> AuthActor:
         """A client begins to log in: its new auth actor, which has its first event already."""
         assert isinstance(connection, ConnectionActor)
-        about, auth = connection.about, self.settings.auth
+        about, auth = connection.about, connection.settings.auth
         client = Client(connection=connection.connection, remote=about["remoteAddr"], version=version)
         id = f"au-{connection.connection[:12]}"
         actor = AuthActor(self.world, id, connection.ledger, about, transport, client, self.sources)
@@ -94,7 +104,7 @@ class Supervisor:
         self.world.spawn(actor, begun)
         return actor
 
-    def may_open(self, connection: Mailbox) -> str:
+    def may_open(self, connection: ConnectionPort) -> str:
         """Empty: yes; else the sentence for the refusal."""
         assert isinstance(connection, ConnectionActor)
         if self.draining:
@@ -103,14 +113,16 @@ class Supervisor:
             return f"too many sessions: a connection may have {SESSIONS_MAX} open at once"
         return ""
 
-    def session_opened(self, connection: Mailbox, channel: Channel) -> SessionActor:
+    def session_opened(self, connection: ConnectionPort, channel: Channel) -> SessionActor:
         """A session channel opens: its new actor, which has its first event already."""
         assert isinstance(connection, ConnectionActor)
         connection.opened += 1
-        number, short = connection.opened, connection.connection[:12]
+        number, short, settings = connection.opened, connection.connection[:12], connection.settings
         # `about` is the connection's own dict: the login may still be adding the user's name.
-        actor = SessionActor(self, f"ss-{short}-{number}", connection.ledger, connection.about, channel)
-        timeouts, execution = self.settings.docker.timeouts, self.settings.docker.execution
+        actor = SessionActor(
+            self, f"ss-{short}-{number}", connection.ledger, connection.about, channel, connection.settings
+        )
+        timeouts, execution = settings.docker.timeouts, settings.docker.execution
         opened = ChannelOpened(
             session=actor.id,
             connection=connection.id,
@@ -149,18 +161,18 @@ class Supervisor:
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
         """Mode connection: the container that the sessions' programs run in."""
         if not self.pool.claim(owner.id, effect.container):
-            self._land(owner, effect, self._idle(effect, self._labels(owner.about)), None)
+            self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), None)
 
-    def _idle(self, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
+    def _idle(self, settings: Settings, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
         token = self._token(effect.container)
-        return idle_container(self.settings.docker.execution, effect.container, token, effect.image, labels)
+        return idle_container(settings.docker.execution, effect.container, token, effect.image, labels)
 
     def land_program(self, owner: SessionActor, effect: LandContainer) -> None:
         """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
-        execution = self.settings.docker.execution
-        if self._link != "none":
+        execution = owner.settings.docker.execution
+        if self._link(owner.settings) != "none":
             if not self.pool.claim(owner.id, effect.container):
-                self._land(owner, effect, self._idle(effect, self._labels(owner.about)), owner)
+                self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), owner)
             return
         order = program_container(
             execution,
@@ -196,12 +208,14 @@ class Supervisor:
     def _make_spare(self, wanted: SpareWanted, on_step: Callable[[SpareActor], None]) -> SpareActor:
         about: dict[str, Any] = {"spare": wanted.spare}
         log = self.world.recorder.share()
-        spare = SpareActor(self.world, wanted.spare, log, about, self._land_spare, self._hand_over, on_step)
+        spare = SpareActor(
+            self.world, wanted.spare, log, about, self.settings, self._land_spare, self._hand_over, on_step
+        )
         self.world.spawn(spare, wanted)
         return spare
 
     def _land_spare(self, spare: SpareActor, effect: LandContainer) -> None:
-        self._land(spare, effect, self._idle(effect, self._own_labels()), None)
+        self._land(spare, effect, self._idle(spare.settings, effect, self._own_labels()), None)
 
     def _hand_over(self, spare: SpareActor, effect: HandOver) -> None:
         """Its log lines and its recording are the owner's from now on."""
@@ -236,30 +250,23 @@ class Supervisor:
 
     # Within
 
-    @property
-    def _may_have_spares(self) -> bool:
-        return self.settings.docker.execution.mode == "connection" or self._link != "none"
+    def _may_have_spares(self, settings: Settings) -> bool:
+        return settings.docker.execution.mode == "connection" or self._link(settings) != "none"
 
-    @property
-    def _link(self) -> Link:
-        """How programs are started, for the settings that hold now."""
+    def _link(self, settings: Settings) -> Link:
+        """How programs are started with these settings."""
         agents = self.world.agents
-        return "none" if agents is None or not may_be_served(self.settings.docker.execution) else agents.kind
-
-    def _login_grace(self) -> float:
-        """A person who has to open a page is given the time for it."""
-        interactive = self.settings.auth.keyboard_interactive
-        page_s = interactive.oauth2.oidc.login_timeout if interactive.method else 0.0
-        return max(self.settings.ssh.login_grace, page_s)
+        return "none" if agents is None or not may_be_served(settings.docker.execution) else agents.kind
 
     def _land(
         self, owner: ConnectionActor | SessionActor | SpareActor, effect: LandContainer, order: ContainerOrder,
         session: SessionActor | None,
     ) -> None:  # fmt: skip
-        execution, timeouts = self.settings.docker.execution, self.settings.docker.timeouts
+        settings = owner.settings
+        execution, timeouts = settings.docker.execution, settings.docker.timeouts
         seconds = {
             "container_start": timeouts.container_start,
-            "container_stop": min(timeouts.container_stop, self.settings.shutdown.kill),
+            "container_stop": min(timeouts.container_stop, settings.shutdown.kill),
             "container_remove": timeouts.container_stop,
             "link": LINK_S,
         }
@@ -273,45 +280,14 @@ class Supervisor:
             policy=execution.image_pull_policy,
             mode=execution.mode,
             seconds=seconds,
-            link=self._link,
+            link=self._link(settings),
         )
         pump = session.pump if session is not None else None
+        want_image = partial(self._images.want, execution.platform)
         actor = ContainerActor(
-            self.world, effect.container, owner.ledger, owner.about, order, pump, self._want_image, self._leave_image
+            self.world, effect.container, owner.ledger, owner.about, order, pump, want_image, self._images.leave
         )
         self.world.spawn(actor, wanted)
-
-    def _want_image(self, container: ContainerActor, effect: WantImage) -> None:
-        key = (effect.reference, effect.platform)
-        image = self._images.get(key)
-        wanted = ImageWanted(
-            waiter=container.id, reference=effect.reference, platform=effect.platform, policy=effect.policy
-        )
-        if image is None or image.ended:
-            self._image_count += 1
-            log = self.world.recorder.share()
-            about: dict[str, Any] = {"image": effect.reference}
-            image = ImageActor(self.world, f"im-{self._image_count}", log, about, on_end=self._image_ended)
-            self._images[key] = image
-            self.world.spawn(image, wanted)
-        else:
-            image.post(wanted)
-        self._image_of[container.id] = image
-        image.record_in(container.ledger, container.id)
-
-    def _leave_image(self, container: ContainerActor) -> None:
-        if image := self._image_of.pop(container.id, None):
-            image.post(WaiterLeft(waiter=container.id))
-
-    def _image_ended(self, image: ImageActor) -> None:
-        """Wishes that came while it was ending go to a new one."""
-        self._images = {key: actor for key, actor in self._images.items() if actor is not image}
-        self._image_of = {waiter: actor for waiter, actor in self._image_of.items() if actor is not image}
-        for wish in image.late_wishes():
-            container = self.world.actors.get(wish.waiter)
-            if isinstance(container, ContainerActor):
-                again = WantImage(reference=wish.reference, platform=wish.platform, policy=wish.policy)
-                self._want_image(container, again)
 
     def _clean_up(self, actor: Actor) -> None:
         """After a crash of ours: close the connection it belonged to, and remove its container in any case."""
@@ -330,15 +306,7 @@ class Supervisor:
             found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
             self.adopt_orphan(found, actor.order.token, "its actor crashed")
         if isinstance(actor, ImageActor):
-            self._disown(actor)
-
-    def _disown(self, image: ImageActor) -> None:
-        """It may still be alive and will never answer: who waits is told, and who comes next gets another."""
-        self._images = {key: actor for key, actor in self._images.items() if actor is not image}
-        code = codes.MOORAGE_CONNECTION_CRASHED
-        for waiter in image.cell.waiters:
-            self.world.post(waiter, ImageFailed(code=code.name, why=code.user))
-            image.post(WaiterLeft(waiter=waiter))
+            self._images.disown(actor)
 
     def _is_of(self, candidate: Actor, actor: Actor) -> bool:
         same = candidate.about.get("connectionId") == actor.about.get("connectionId")
@@ -358,3 +326,10 @@ class Supervisor:
             "containerssh_ip": str(about["remoteAddr"]).rpartition(":")[0].strip("[]"),
             "containerssh_username": str(about.get("username", "")),
         }
+
+
+def _login_grace(settings: Settings) -> float:
+    """A person who has to open a page is given the time for it."""
+    interactive = settings.auth.keyboard_interactive
+    page_s = interactive.oauth2.oidc.login_timeout if interactive.method else 0.0
+    return max(settings.ssh.login_grace, page_s)

@@ -13,7 +13,6 @@ from actors.recorder import Recorder
 from protocol import codes
 from protocol.base import Event
 from protocol.codes import Code
-from protocol.settings import Settings
 
 Say = Callable[[Code, Mapping[str, Any]], None]
 
@@ -27,7 +26,6 @@ class World:
 
     def __init__(
         self,
-        settings: Settings,
         engine: Engine,
         nursery: trio.Nursery,
         recorder: Recorder,
@@ -37,7 +35,7 @@ class World:
         dice: Random | None = None,
         agents: Agents | None = None,
     ) -> None:
-        self.settings, self.engine, self.recorder, self.say = settings, engine, recorder, say
+        self.engine, self.recorder, self.say = engine, recorder, say
         self.instance, self.boot = instance, boot
         self.agents = agents
         self.actors: dict[str, Actor] = {}

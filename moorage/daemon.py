@@ -152,8 +152,8 @@ async def _live(
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
                     agents = await _agents(settings, found, instance, log, links)
-                    world = World(settings, found, nursery, recorder, log, instance.id, instance.boot, dice, agents)
-                    supervisor = Supervisor(world)
+                    world = World(found, nursery, recorder, log, instance.id, instance.boot, dice, agents)
+                    supervisor = Supervisor(world, settings)
                     handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})

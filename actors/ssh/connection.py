@@ -6,7 +6,7 @@ from typing import Literal, cast
 import asyncssh
 
 from actors.login import Grant, Rights
-from actors.ports import Mailbox, Supervisor
+from actors.ports import ConnectionPort, Supervisor
 from actors.ssh.auth import Keyring
 from actors.ssh.login import Challenge, Login
 from actors.ssh.overrides import Connection, Wire
@@ -49,7 +49,7 @@ class Handler(asyncssh.SSHServer):
     """Implements `ports.Transport`; asyncssh calls it an owner."""
 
     def __init__(self, supervisor: Supervisor, keyring: Keyring) -> None:
-        self.mailbox: Mailbox | None = None
+        self.mailbox: ConnectionPort | None = None
         self._supervisor = supervisor
         self._keyring = keyring
         self._login: Login | None = None
@@ -89,10 +89,16 @@ class Handler(asyncssh.SSHServer):
         assert self._conn is not None
         self._username = username
         self.login.named(username)
-        if self._supervisor.settings.ssh.banner and not self._greeted:
+        if self.settings.ssh.banner and not self._greeted:
             self._greeted = True
-            self._conn.send_auth_banner(self._supervisor.settings.ssh.banner.rstrip("\n") + "\n")
+            self._conn.send_auth_banner(self.settings.ssh.banner.rstrip("\n") + "\n")
         return True
+
+    @property
+    def settings(self) -> Settings:
+        """Those of this connection."""
+        assert self.mailbox is not None
+        return self.mailbox.settings
 
     @property
     def login(self) -> Login:
@@ -103,7 +109,7 @@ class Handler(asyncssh.SSHServer):
             version = escaped(self._conn.get_extra_info("client_version", "").encode(), NAME_CHARS_MAX)
             host = (self._conn.get_extra_info("peername") or ("",))[0]
             self._login = Login(
-                supervisor.settings.auth,
+                mailbox.settings.auth,
                 self._keyring,
                 lambda transport: supervisor.login_begun(mailbox, transport, version),
                 host,
@@ -169,17 +175,17 @@ class Handler(asyncssh.SSHServer):
 
     def session_refusal(self, open_sessions: int) -> ChannelRefusal:
         assert self.mailbox is not None
-        refusal = policy.session_refusal(self._supervisor.settings.security, open_sessions)
+        refusal = policy.session_refusal(self.settings.security, open_sessions)
         return refusal if refusal.why else ChannelRefusal(self._supervisor.may_open(self.mailbox))
 
     def forwarding_refusal(self, what: bytes) -> ChannelRefusal:
-        return policy.forwarding_refusal(self._supervisor.settings.security, what)
+        return policy.forwarding_refusal(self.settings.security, what)
 
     def open_session(self, wire: Wire) -> Session:
         assert self.mailbox is not None
-        session = Session(wire, self._supervisor.settings)
+        session = Session(wire, self.settings)
         session.port = self._supervisor.session_opened(self.mailbox, session)
-        session.granted = environment(self.grant, self._supervisor.settings)
+        session.granted = environment(self.grant, self.settings)
         return session
 
     def request_refused(self, what: bytes, refusal: ChannelRefusal) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import trio
 
-from actors.ports import Mailbox, SessionPort, Supervisor
+from actors.ports import ConnectionPort, SessionPort, Supervisor
 from moorage.testing.wrong import expect
 from protocol.connection import Disconnected
 from protocol.session import ChannelClosed
@@ -173,7 +173,7 @@ class FakeClient:
 
     def __init__(self, supervisor: Supervisor, nursery: trio.Nursery) -> None:
         self.supervisor, self.nursery = supervisor, nursery
-        self.mailbox: Mailbox | None = None
+        self.mailbox: ConnectionPort | None = None
         self.channels: list[FakeChannel] = []
         self.told = ""
         self.left = self.silent = self.shim_failed = False

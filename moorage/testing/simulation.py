@@ -111,10 +111,10 @@ class Daemon:
         engine = cast(Engine, self.tether)
         self.agents = _agents(run) if run.weather.served else None
         self.world = world = World(
-            *(settings, engine, nursery, self.recorder, run.watch.say, self.instance.id, self.instance.boot, dice),
+            *(engine, nursery, self.recorder, run.watch.say, self.instance.id, self.instance.boot, dice),
             self.agents,
         )
-        self.supervisor = Supervisor(world)
+        self.supervisor = Supervisor(world, settings)
         self.stopped = trio.Event()
         self._accepted_until = inf
         self.server = ServerActor(world, self.recorder.share(), {}, self._stop_accepting, self.supervisor.pool.drain)

@@ -22,8 +22,8 @@ async def pool_of(engine: FakeEngine, mode: ExecutionMode, *idle: str) -> AsyncI
     settings = Settings(docker=Docker(execution=execution, pool=Pool(size=2)))
     recorder = Recorder(None, trio.current_time, Header(moorage="1", fingerprint={}), lambda why: None)
     async with trio.open_nursery() as nursery:
-        world = World(settings, engine, nursery, recorder, lambda code, details: None, "i", "b")
-        supervisor = Supervisor(world)
+        world = World(engine, nursery, recorder, lambda code, details: None, "i", "b")
+        supervisor = Supervisor(world, settings)
         nursery.start_soon(supervisor.pool.run)
         yield supervisor
         nursery.cancel_scope.cancel()

@@ -43,9 +43,9 @@ async def test_what_is_swept(
     instance = SimulatedInstance("here", {"alive"})
     async with FakeEngine.open() as engine, trio.open_nursery() as nursery:
         recorder = Recorder(None, trio.current_time, Header(moorage="1", fingerprint={}), lambda why: None)
-        world = World(Settings(), engine, nursery, recorder, lambda code, details: None, OURS, "here")
+        world = World(engine, nursery, recorder, lambda code, details: None, OURS, "here")
         labels = {"moorage.instance": OURS, "moorage.boot": boot}
         await engine.create_container(ContainerOrder(name=name, token=token, image=GUEST_IMAGE, labels=labels))
-        assert await Sweeper(Supervisor(world), instance).sweep() == int(is_swept)
+        assert await Sweeper(Supervisor(world, Settings()), instance).sweep() == int(is_swept)
         await trio.testing.wait_all_tasks_blocked()
         assert engine.alive == (set() if is_swept else {name})

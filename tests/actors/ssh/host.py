@@ -16,7 +16,7 @@ import trio_asyncio
 from actors.auth import AuthActor
 from actors.login import Client as LoginClient
 from actors.login import LoginTransport
-from actors.ports import Channel, Sink, Transport, Vault
+from actors.ports import Channel, ConnectionPort, Sink, Transport, Vault
 from actors.pump import Pump
 from actors.recorder import Recorder
 from actors.sources import Sources, Verify
@@ -67,6 +67,14 @@ class FakeMailbox:
         while len(self.all(kind)) < count:
             await self._lot.park()
         return self.all(kind)[count - 1]
+
+
+class FakeConnection(FakeMailbox):
+    """A connection actor's place."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        super().__init__(name)
+        self.settings = settings
 
 
 class FakeSession(FakeMailbox):
@@ -137,7 +145,7 @@ class FakeSupervisor:
     def __init__(self, settings: Settings, nursery: trio.Nursery, script: Script, verify: Verify) -> None:
         self.settings = settings
         self.script = script
-        self.connections: list[FakeMailbox] = []
+        self.connections: list[FakeConnection] = []
         self.transports: list[Transport] = []
         self.sessions: list[FakeSession] = []
         self.crashes: list[tuple[str, str]] = []
@@ -148,7 +156,7 @@ class FakeSupervisor:
         self._lot = trio.lowlevel.ParkingLot()
         recorder = Recorder(None, trio.current_time, Header(moorage="", fingerprint={}, settings={}), str)
         engine: Any = None
-        self.world = World(settings, engine, nursery, recorder, self._say, "test", "test")
+        self.world = World(engine, nursery, recorder, self._say, "test", "test")
         self.world.on_crash = lambda actor: self.crashes.append((actor.id, str(self.said[-1])))
         self.sources = Sources(settings.auth, verify)
         self.logins: list[AuthActor] = []
@@ -161,7 +169,7 @@ class FakeSupervisor:
         while code not in {name for name, _ in self.said}:
             await self._lot.park()
 
-    def login_begun(self, connection: FakeMailbox, transport: LoginTransport, version: str) -> AuthActor:
+    def login_begun(self, connection: ConnectionPort, transport: LoginTransport, version: str) -> AuthActor:
         """The real actor: there is no other way to be let in."""
         remote, auth = connection.id.rpartition(" ")[2], self.settings.auth
         client = LoginClient(connection=f"{len(self.logins):032x}", remote=remote, version=version)
@@ -176,13 +184,13 @@ class FakeSupervisor:
         self.world.spawn(actor, begun)
         return actor
 
-    def connection_made(self, transport: Transport, remote: str) -> FakeMailbox:
-        box = FakeMailbox(f"connection {len(self.connections)} from {remote}")
+    def connection_made(self, transport: Transport, remote: str) -> FakeConnection:
+        box = FakeConnection(f"connection {len(self.connections)} from {remote}", self.settings)
         self.connections.append(box)
         self.transports.append(transport)
         return box
 
-    def session_opened(self, connection: FakeMailbox, channel: Channel) -> FakeSession:
+    def session_opened(self, connection: ConnectionPort, channel: Channel) -> FakeSession:
         session = FakeSession(f"session {len(self.sessions)}", channel)
         self.sessions.append(session)
         session.on_post = partial(self._scripted, session)
@@ -192,7 +200,7 @@ class FakeSupervisor:
         if isinstance(event, ProgramWanted):
             self._nursery.start_soon(self.script, session, event)
 
-    def may_open(self, connection: FakeMailbox) -> str:
+    def may_open(self, connection: ConnectionPort) -> str:
         return self.refusal
 
     def turned_away(self) -> None:
