@@ -27,7 +27,7 @@ id; pwd; umask; echo "name $0"
 env | grep -v -e '^HOSTNAME=' -e '^_=' | sort
 grep -e Cap -e NoNewPrivs -e Groups -e '^Uid' -e '^Gid' -e Seccomp -e SigIgn -e SigBlk /proc/self/status
 cat /proc/self/limits; ls /proc/self/fd | wc -l
-touch /written 2>&1; touch /tmp/written 2>&1; ls -ld /root /tmp; true
+touch /written 2>&1; touch /tmp/written 2>&1; stat -c '%A %u %g %n' /root /tmp; true
 """
 
 
