@@ -17,7 +17,7 @@ LATE = "delay(0.9)"
 NEVER = "fail(unavailable)"
 
 
-@run("connection-start-expires-pull", end="exit status 125", rows=("CT0203", "CT1704", "IM0406"), needs=(*SSH, "registry"))
+@run("connection-start-expires-pull", end="exit status 125", rows=("CT1704", "IM0406"), needs=(*SSH, "registry"))
 async def start_pull(setup: Setup) -> None:
     """containerStart ends during the pull, which nobody else waits for: it is let go."""
     async with (
