@@ -26,7 +26,8 @@ DEMAND_S = 60.0  # `auto`: logins of the last minute are to be met at once
 AFTERGLOW_S = 600.0  # and one is kept ready for so long after the last
 FAILURE_S_MIN, FAILURE_S_MAX = 1.0, 60.0
 STARTING = frozenset(
-    {"RESOLVING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN", "LINKING"}
+    {"RESOLVING", "PULLING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
+    | {"LINKING"}
 )
 
 

@@ -193,9 +193,17 @@ def fail_image(cell: ContainerCell, event: ImageFailed) -> Effects:
     return (Tell(to=cell.owner, event=ContainerFailed(code=event.code, why=event.why)),)
 
 
-def expire_image(cell: ContainerCell, event: DeadlinePassed) -> Effects:
-    why = codes.DOCKER_IMAGE_PULL_FAILED.user.format(reference=cell.image, why=_late(cell, event))
-    return LeaveImage(), Tell(to=cell.owner, event=ContainerFailed(code=codes.DOCKER_IMAGE_PULL_FAILED.name, why=why))
+def expire_look(cell: ContainerCell, event: DeadlinePassed) -> Effects:
+    return LeaveImage(), _no_image(cell, codes.DOCKER_IMAGE_LISTING_FAILED, event)
+
+
+def expire_pull(cell: ContainerCell, event: DeadlinePassed) -> Effects:
+    return LeaveImage(), _no_image(cell, codes.DOCKER_IMAGE_PULL_FAILED, event)
+
+
+def _no_image(cell: ContainerCell, code: Code, event: DeadlinePassed) -> Tell:
+    why = code.user.format(reference=cell.image, why=_late(cell, event))
+    return Tell(to=cell.owner, event=ContainerFailed(code=code.name, why=why))
 
 
 def fail_create(cell: ContainerCell, event: Event) -> Effects:

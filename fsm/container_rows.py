@@ -30,12 +30,12 @@ from protocol.container import (
     WaitFailed,
 )
 from protocol.container import ContainerState as S
-from protocol.image import ImageFailed, ImageReady, PullProgressed
+from protocol.image import ImageFailed, ImagePullBegan, ImageReady, PullProgressed
 
 ATTACHING = (S.ATTACHING, S.ATTACHING_AGAIN, S.REPLACING)
 STARTING = (S.CREATING, S.CREATING_AGAIN, *ATTACHING, S.STARTING, S.STARTING_AGAIN)
 DEADLINES = {
-    START: (S.RESOLVING, *STARTING, S.LINKING),
+    START: (S.RESOLVING, S.PULLING, *STARTING, S.LINKING),
     COMMAND: (*STARTING, S.LINKING),
     STOP: (S.STOPPING,),
     LINK: (S.UNLINKED,),
@@ -43,7 +43,7 @@ DEADLINES = {
     BACKOFF: (S.CREATING_AGAIN, S.ATTACHING_AGAIN, S.STARTING_AGAIN, S.UNWATCHED, S.REMOVING_AGAIN),
 }
 
-PULL_FAILED = codes.DOCKER_IMAGE_PULL_FAILED
+LOOK_FAILED, PULL_FAILED = codes.DOCKER_IMAGE_LISTING_FAILED, codes.DOCKER_IMAGE_PULL_FAILED
 CREATE, CREATE_FAILED = codes.DOCKER_CONTAINER_CREATE, codes.DOCKER_CONTAINER_CREATE_FAILED
 ATTACH, ATTACH_FAILED = codes.DOCKER_CONTAINER_ATTACH, codes.DOCKER_CONTAINER_ATTACH_FAILED
 BEGIN, START_FAILED = codes.DOCKER_CONTAINER_START, codes.DOCKER_CONTAINER_START_FAILED
@@ -64,8 +64,8 @@ ROWS = (
 
     Row("CT0201", S.RESOLVING,       ImageReady,        S.CREATING,        do.create,                 None,                (CREATE,)),
     Row("CT0202", S.RESOLVING,       ImageFailed,       S.FAILED,          do.fail_image),
-    Row("CT0203", S.RESOLVING,       PullProgressed,    None,              do.pass_on),
-    Row("CT0204", S.RESOLVING,       DeadlinePassed,    S.FAILED,          do.expire_image,           None,                (PULL_FAILED,),      START),
+    Row("CT0203", S.RESOLVING,       ImagePullBegan,    S.PULLING),
+    Row("CT0204", S.RESOLVING,       DeadlinePassed,    S.FAILED,          do.expire_look,            None,                (LOOK_FAILED,),      START),
     Row("CT0205", S.RESOLVING,       StopWanted,        S.REMOVED,         do.leave_image),  # nothing was made
     Row("CT0206", S.RESOLVING,       TerminateWanted,   S.REMOVED,         do.leave_image),
 
@@ -203,6 +203,13 @@ ROWS = (
     Row("CT1605", S.REPLACING,       DeadlinePassed,    S.REMOVING,        do.fail_attach,            None,                (ATTACH_FAILED,),    COMMAND),
     Row("CT1606", S.REPLACING,       StopWanted,        S.REMOVING),  # which is under way
     Row("CT1607", S.REPLACING,       TerminateWanted,   S.REMOVING),
+
+    Row("CT1701", S.PULLING,         ImageReady,        S.CREATING,        do.create,                 None,                (CREATE,)),
+    Row("CT1702", S.PULLING,         ImageFailed,       S.FAILED,          do.fail_image),
+    Row("CT1703", S.PULLING,         PullProgressed,    None,              do.pass_on),
+    Row("CT1704", S.PULLING,         DeadlinePassed,    S.FAILED,          do.expire_pull,            None,                (PULL_FAILED,),      START),
+    Row("CT1705", S.PULLING,         StopWanted,        S.REMOVED,         do.leave_image),
+    Row("CT1706", S.PULLING,         TerminateWanted,   S.REMOVED,         do.leave_image),
 )
 # fmt: on
 

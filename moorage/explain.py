@@ -89,6 +89,7 @@ PHRASES: Mapping[str, str] = {
     "image_pulled": "the engine had pulled it",
     "pull_failed": "the engine did not pull it ({fault}): {why}",
     "pull_progressed": "the pull went on: {line}",
+    "image_pull_began": "the image had to be pulled",
     "image_ready": "the image was there",
     "image_failed": "there was to be no image: {why}",
     # terminal and signal

@@ -30,6 +30,7 @@ class ContainerState(Enum):
     REMOVED = "removed"
     FAILED = "failed"
     REPLACING = "replacing"
+    PULLING = "pulling"
 
 
 class ContainerWanted(Event, frozen=True, kw_only=True, tag="container_wanted"):

@@ -257,7 +257,21 @@ class DockerEngine:
         await self._call(self._kill, checked_name(container), signal)
 
     async def _kill(self, container: str, signal: str) -> None:
-        await self._control.containers.container(container).kill(signal=signal)
+        async with self._running(container):
+            await self._control.containers.container(container).kill(signal=signal)
+
+    @asynccontextmanager
+    async def _running(self, container: str) -> AsyncIterator[None]:
+        """Inside, a 500 for what does not run is a conflict: Podman answers so, and its words are no contract."""
+        try:
+            yield
+        except DockerError as error:
+            if error.status != 500:
+                raise
+            found = await self._show(container)
+            if found is None or found["State"]["Running"]:
+                raise
+            raise EngineFault("conflict", one_line(str(error.message))) from error
 
     async def resize_container(self, container: str, size: Size) -> None:
         await self._call(self._resize, checked_name(container), size)
@@ -301,11 +315,13 @@ class DockerEngine:
     # Execs.
 
     async def create_exec(self, order: ExecOrder) -> str:
-        path = f"containers/{checked_name(order.container)}/exec"
-        return await self._call(self._create_exec, path, exec_body(order, self.api))
+        return await self._call(self._create_exec, checked_name(order.container), exec_body(order, self.api))
 
-    async def _create_exec(self, path: str, body: dict[str, Any]) -> str:
-        async with await send(self._control, path, body=body) as response:
+    async def _create_exec(self, container: str, body: dict[str, Any]) -> str:
+        async with (
+            self._running(container),
+            await send(self._control, f"containers/{container}/exec", body=body) as response,
+        ):
             return str((await response.json())["Id"])
 
     async def start_exec(self, exec_id: str, tty: bool, size: Size | None, sink: Sink) -> Stream:

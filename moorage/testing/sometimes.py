@@ -33,7 +33,7 @@ WITHOUT_STREAM = frozenset(
 )
 NOT_RUNNING = "who tells a container of the server's end has heard before that it runs"
 BEFORE_RUNNING = frozenset(
-    {"RESOLVING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
+    {"RESOLVING", "PULLING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
     | {"LINKING", "REPLACING"}
 )
 

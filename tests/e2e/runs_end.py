@@ -64,7 +64,7 @@ gone(
     "connection-gone-while-pulling",
     "The client is killed while its image is pulled: nobody else waits for it, and the pull is let go.",
     until="DOCKER_IMAGE_PULL",
-    rows=("CN0308", "CT0205"),
+    rows=("CN0308", "CT1705"),
     says="MOORAGE_IMAGE_PULL_ABANDONED",
     image=SLOW_IMAGE,
 )
@@ -72,7 +72,7 @@ gone(
     "session-gone-while-pulling",
     "The same in mode session.",
     until="DOCKER_IMAGE_PULL",
-    rows=("SS0214", "CT0205"),
+    rows=("SS0214", "CT1705"),
     says="MOORAGE_IMAGE_PULL_ABANDONED",
     image=SLOW_IMAGE,
 )

@@ -110,7 +110,11 @@ SPECIMENS: Mapping[str, Specimen] = {
             "served, attached": {"link": "attach"},
             "session mode, served": {"mode": "session", "owner": "ss", "link": "socket"},
         },
-        {"ABSENT": {"container": "", "owner": "", "image": "", "id": ""}, "RESOLVING": {"id": ""}},
+        {
+            "ABSENT": {"container": "", "owner": "", "image": "", "id": ""},
+            "RESOLVING": {"id": ""},
+            "PULLING": {"id": ""},
+        },
     ),
     "connection": Specimen(
         {"image": "busybox:1", "container": "ct", "sessions": ("ss",)},

@@ -41,7 +41,7 @@ from protocol.container import (
     WaitFailed,
     WantImage,
 )
-from protocol.image import ImageFailed, ImageReady, PullProgressed
+from protocol.image import ImageFailed, ImagePullBegan, ImageReady, PullProgressed
 from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0, "link": 2.0}
@@ -89,7 +89,7 @@ class ContainerWorld(World):
     def choices(self) -> list[Choice]:
         found: list[Choice] = [(self.speed, self._answer)] if self.orders else []
         if self.resolves:
-            found += [(0.5, lambda: PullProgressed(line="1 of 2 MB")), (0.5, self._image)]
+            found += [(0.5, self._pulls), (0.5, self._image)]
         if self.waits and not (self.exists and self.runs):
             found.append((0.2, self._exited))
         if self.agent == "asked for" and self.runs:
@@ -147,6 +147,9 @@ class ContainerWorld(World):
                 return self.fault(RemoveFailed)
         raise Wrong(f"an order to somebody else: {effect}")
 
+    def _pulls(self) -> Event:
+        return ImagePullBegan() if self.cell.state == "RESOLVING" else PullProgressed(line="1 of 2 MB")
+
     def _image(self) -> Event:
         self.resolves = False
         return ImageReady() if self.ok() or self.ok() else ImageFailed(code="DOCKER_IMAGE_PULL_FAILED", why="no")
@@ -167,7 +170,7 @@ class ContainerWorld(World):
         self.exists = self.exists and self.dice.random() < 0.7
         if self.waits:
             return self._exited()
-        return PullProgressed(line="late") if self.cell.state == "RESOLVING" else self._stop()
+        return PullProgressed(line="late") if self.cell.state == "PULLING" else self._stop()
 
     def _greets(self) -> Event:
         self.agent = "here"
