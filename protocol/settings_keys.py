@@ -50,6 +50,20 @@ KEYS: dict[str, Key] = {
     ),
     "docker.execution.network": Key(f"The Docker API's NetworkingConfig. {_ENGINE}", _SLIP),
     "docker.execution.platform": Key(f"The image's platform, for the pull as well. {_ENGINE}", _SLIP),
+    "docker.execution.hardening": Key(
+        "`strict`: no new privileges, few capabilities, and limits on processes and memory, as far as `host` says "
+        "nothing else (see `hardening.md`); `engine`: what the engine does by itself."
+    ),
+    "docker.execution.hardeningOff": Key(
+        "Parts of `strict` that are left out: `noNewPrivileges`, `capabilities`, `pidsLimit`, `memoryLimit`.",
+        "any other name",
+    ),
+    "docker.execution.allowDangerous": Key(
+        "What is refused under `docker.execution` unless it is named here: `privileged`, `hostNetwork`, `hostPid`, "
+        "`hostIpc`, `hostUts`, `hostUser`, `hostCgroup`, `engineSocket`, `volumesFrom`, `devices`, `capabilities`, "
+        "`systemPaths` (see `hardening.md`).",
+        "any other name",
+    ),
     "docker.execution.containername": Key(
         "A fixed name; `containerName` is taken too. Only one container at a time can have it, so there is a warning.",
         "a name that the engine does not take",
