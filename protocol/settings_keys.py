@@ -41,7 +41,8 @@ KEYS: dict[str, Key] = {
     "docker.connection.key": Key("For TLS: our private key, as PEM text.", _PEM),
     "docker.execution": Key("What container to make, and how programs run in it."),
     "docker.execution.container": Key(
-        f"The Docker API's ContainerConfig. {_ENGINE} Without `Image`, the default image.",
+        f"The Docker API's ContainerConfig. {_ENGINE} Without `Image`, the default image; in a file "
+        "that has none of Moorage's own keys, ContainerSSH's.",
         f"an empty image (`no image name provided`); {_SLIP}",
     ),
     "docker.execution.host": Key(
