@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.ports import ContainerOrder, Vault
 from protocol.base import Size
+from protocol.hardening import hardened
 from protocol.session import Program
 from protocol.settings import IDLE_COMMAND, Execution
 
@@ -123,7 +124,7 @@ def _order(
         token=token,
         image=image,
         container=execution.container,
-        host=execution.host,
+        host=hardened(execution),
         network=execution.network,
         platform=execution.platform,
         command=command,

@@ -15,7 +15,15 @@ from protocol.settings_dockerrun import DockerRun
 from protocol.settings_security import Security
 from protocol.settings_services import Audit, ConfigServer, GeoIp, Health, Metrics
 from protocol.settings_types import GUEST_IMAGE as GUEST_IMAGE
-from protocol.settings_types import ContainerTree, HostTree, NetworkTree, PlatformTree
+from protocol.settings_types import (
+    ContainerTree,
+    Dangerous,
+    Hardening,
+    HardeningPart,
+    HostTree,
+    NetworkTree,
+    PlatformTree,
+)
 from protocol.settings_types import Count as Count
 from protocol.settings_types import Duration as Duration
 from protocol.settings_types import Secret as Secret
@@ -68,6 +76,9 @@ class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     host: HostTree = {}
     network: NetworkTree = {}
     platform: PlatformTree = {}
+    hardening: Hardening = "engine"
+    hardening_off: tuple[HardeningPart, ...] = ()
+    allow_dangerous: tuple[Dangerous, ...] = ()
     containername: str = field(default="", name="containername")
     auth: RegistryAuth = RegistryAuth()
     mode: ExecutionMode = "connection"

@@ -15,8 +15,15 @@ def _http(path: str, url: str, seconds: str) -> dict[str, Key]:
         f"{path}.cert": Key(f"Our certificate, where it wants one: {_PEM}", "without `key`"),
         f"{path}.key": Key(f"Our private key: {_PEM}", "without `cert`"),
         f"{path}.tlsVersion": Key("The least version of TLS."),
-        f"{path}.curves": Key("Taken for compatibility and not used: the TLS library's choice is."),
-        f"{path}.cipher": Key("Taken for compatibility and not used: the TLS library's choice is."),
+        f"{path}.curves": Key(
+            "The curve of the key exchange: `x25519`, `secp256r1`, `secp384r1` or `secp521r1`. Empty or all: the TLS "
+            "library's choice.",
+            "with the method on: another name; two or three of them, which the library cannot do",
+        ),
+        f"{path}.cipher": Key(
+            "Cipher suites of TLS 1.2 by IANA's, OpenSSL's or GnuTLS's names. Those of TLS 1.3 are always on.",
+            "with the method on: a name that the TLS library does not know",
+        ),
     }
 
 

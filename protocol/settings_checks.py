@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from protocol.dangers import refusals
 from protocol.settings import DockerConnection, Execution, Settings, Ssh
 from protocol.settings_auth_checks import auth_problems, auth_remarks
 from protocol.settings_checks_more import security_problems, security_remarks, service_problems
@@ -21,6 +22,8 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
     yield from _ssh(settings.ssh)
     yield from _connection(settings.docker.connection)
     yield from _execution(settings.docker.execution)
+    host = settings.docker.connection.host
+    yield from refusals(settings.docker.execution, sockets=[host.removeprefix("unix://")] if "unix://" in host else [])
     if settings.docker.pool.size and settings.docker.execution.containername:
         found = "a pool, and docker.execution.containername, which only one container at a time can have"
         yield Problem("docker.pool.size", found, "0", "leave containername empty")
@@ -49,6 +52,9 @@ def remarks_on(settings: Settings) -> Iterator[Problem]:
     if execution.host.get("AutoRemove"):
         found = "not used: Moorage removes each container itself, and must see how it ended"
         yield Problem("docker.execution.host.autoRemove", found, "", "take it out")
+    if execution.hardening_off and execution.hardening != "strict":
+        found = "not used: nothing is hardened with hardening: engine"
+        yield Problem("docker.execution.hardeningOff", found, advice="take it out, or write hardening: strict")
     yield from security_remarks(settings.security)
     yield from missed_services(settings)
 

@@ -41,7 +41,8 @@ KEYS: dict[str, Key] = {
     "docker.connection.key": Key("For TLS: our private key, as PEM text.", _PEM),
     "docker.execution": Key("What container to make, and how programs run in it."),
     "docker.execution.container": Key(
-        f"The Docker API's ContainerConfig. {_ENGINE} Without `Image`, the default image.",
+        f"The Docker API's ContainerConfig. {_ENGINE} Without `Image`, the default image; in a file "
+        "that has none of Moorage's own keys, ContainerSSH's.",
         f"an empty image (`no image name provided`); {_SLIP}",
     ),
     "docker.execution.host": Key(
@@ -50,6 +51,20 @@ KEYS: dict[str, Key] = {
     ),
     "docker.execution.network": Key(f"The Docker API's NetworkingConfig. {_ENGINE}", _SLIP),
     "docker.execution.platform": Key(f"The image's platform, for the pull as well. {_ENGINE}", _SLIP),
+    "docker.execution.hardening": Key(
+        "`strict`: no new privileges, few capabilities, and limits on processes and memory, as far as `host` says "
+        "nothing else (see `hardening.md`); `engine`: what the engine does by itself."
+    ),
+    "docker.execution.hardeningOff": Key(
+        "Parts of `strict` that are left out: `noNewPrivileges`, `capabilities`, `pidsLimit`, `memoryLimit`.",
+        "any other name",
+    ),
+    "docker.execution.allowDangerous": Key(
+        "What is refused under `docker.execution` unless it is named here: `privileged`, `hostNetwork`, `hostPid`, "
+        "`hostIpc`, `hostUts`, `hostUser`, `hostCgroup`, `engineSocket`, `volumesFrom`, `devices`, `capabilities`, "
+        "`systemPaths` (see `hardening.md`).",
+        "any other name",
+    ),
     "docker.execution.containername": Key(
         "A fixed name; `containerName` is taken too. Only one container at a time can have it, so there is a warning.",
         "a name that the engine does not take",

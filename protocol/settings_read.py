@@ -14,6 +14,7 @@ from protocol.settings_checks import problems_of, remarks_on
 from protocol.settings_dockerrun import DockerRunConfig
 from protocol.settings_engine import TREES, Empty, Host, Resources, folded
 from protocol.settings_legacy import as_written, deprecations, modernised, sections
+from protocol.settings_origin import with_its_image
 from protocol.settings_problem import (
     Plain,
     Problem,
@@ -80,7 +81,8 @@ def read_settings(tree: object) -> Reading:
     settings = taken if isinstance(taken, Settings) else None
     if settings:
         given = sections(cast(dict[object, object], tree))
-        settings = modernised(settings, given)
+        settings, remarks = with_its_image(modernised(settings, given), reader.places)
+        reader.warnings += remarks
         found = [as_written(settings, problem) for problem in problems_of(settings)]
         reader.problems += [problem for problem in found if reader.is_sound(problem.path)]
         reader.warnings += [as_written(settings, problem) for problem in remarks_on(settings)]

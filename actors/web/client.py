@@ -13,12 +13,12 @@ import aiohttp
 from msgspec import Struct
 
 from actors.ports import OutsideFault
+from actors.web.tls import choose
 from protocol.base import FaultClass
 from protocol.settings_http import HttpClient
 
 BODY_BYTES_MAX = 1024 * 1024
 TEXT_CHARS_MAX = 200
-TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _CLASS_OF: dict[int, FaultClass] = {400: "invalid", 401: "denied", 403: "denied", 404: "not_found", 409: "conflict"}
 
 
@@ -49,7 +49,7 @@ def tls_context(http: HttpClient) -> ssl.SSLContext:
     """From PEM texts or names of files. Raises `ValueError` with a sentence, or OSError."""
     authority = _pem(http.cacert)
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=authority or None)
-    context.minimum_version = TLS_VERSIONS[http.tls_version]
+    choose(context, http)
     if bool(http.cert) != bool(http.key):
         raise ValueError("a client certificate wants both cert and key")
     if http.cert:

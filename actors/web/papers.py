@@ -26,6 +26,10 @@ def check(settings: Settings) -> list[tuple[str, str]]:
         try:
             tls_context(http)
         except (ValueError, OSError) as error:
-            why = getattr(error, "strerror", None) or error
-            found.append((path, f"cacert, cert or key cannot be used: {why}"))
+            key, colon, why = str(error).partition(": ")
+            if colon and key in ("curves", "cipher"):
+                found.append((f"{path}.{key}", why))
+            else:
+                why = getattr(error, "strerror", None) or str(error)
+                found.append((path, f"cacert, cert or key cannot be used: {why}"))
     return found

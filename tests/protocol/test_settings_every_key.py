@@ -25,6 +25,8 @@ VALUES: dict[str, Any] = {
     "ssh.serverVersion": "SSH-2.0-x",
     "docker.connection.host": "unix:///x",
     "docker.execution.containername": "one",
+    "docker.execution.hardeningOff": ["capabilities"],
+    "docker.execution.allowDangerous": ["privileged"],
     "auth.users.NAME.passwordHash": HASH,
     "auth.users.NAME.totp": "JBSWY3DPEHPK3PXP",
     "auth.users.NAME.methods": ["password"],
