@@ -31,10 +31,10 @@ STARTING = frozenset(
 
 
 class Pool:
-    """Spares for the one image that the settings name. `make` gives life to one."""
+    """Spares for the one image that the settings name. `make` gives life to one; `settings` are those that hold now."""
 
-    def __init__(self, world: World, settings: PoolSettings, make: Make) -> None:
-        self.world, self._settings = world, settings
+    def __init__(self, world: World, settings: Callable[[], PoolSettings], make: Make) -> None:
+        self.world, self._now = world, settings
         self.hits = self.misses = self.made = 0
         self._make = make
         self._spares: list[SpareActor] = []
@@ -43,6 +43,10 @@ class Pool:
         self._failures = 0
         self._not_before = 0.0
         self._draining = False
+
+    @property
+    def _settings(self) -> PoolSettings:
+        return self._now()
 
     def statistics(self) -> dict[str, Any]:
         """Sizes, and how many logins found one ready."""

@@ -52,9 +52,7 @@ class Supervisor:
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
         self._image_count = 0
         self._turned_away, self._turned_away_told = 0, -inf
-        # In mode session a spare is of use to an agent only: without one its program is the container's own.
-        spares = self.settings.docker.pool if self._may_have_spares else PoolSettings()
-        self.pool = Pool(world, spares, self._make_spare)
+        self.pool = Pool(world, lambda: self._spares, self._make_spare)
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Supervisor)
@@ -218,27 +216,30 @@ class Supervisor:
 
     # From the sweep
 
-    def is_owned(self, token: str) -> bool:
-        """Does an actor of this process look after the container with this token?"""
-        actors = self.world.actors.values()
-        return any(isinstance(actor, ContainerActor) and actor.order.token == token for actor in actors)
+    def owned(self) -> set[str]:
+        """Tokens of the containers that an actor of this process looks after, or a probe of the guest agent."""
+        own = {actor.order.token for actor in self.world.actors.values() if isinstance(actor, ContainerActor)}
+        return own if self.world.agents is None else own | self.world.agents.probes
 
-    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> None:
-        """Remove what a crash left, with all the patience of an ordinary removal."""
+    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> bool:
+        """Remove what a crash left, with all the patience of an ordinary removal. False: that is under way."""
         id = f"orphan-{found.name}"
         if id in self.world.actors:
-            return
+            return False
         about = {"connectionId": found.labels.get("containerssh_connection_id", ""), "containerId": found.id}
         order = ContainerOrder(name=found.name, token=token, image="")
         actor = ContainerActor(self.world, id, self.world.recorder.open(id), about, order)
         seconds = {"container_remove": self.settings.docker.timeouts.container_stop}
         self.world.spawn(actor, OrphanFound(container=id, name=found.name, why=why, seconds=seconds))
+        return True
 
     # Within
 
     @property
-    def _may_have_spares(self) -> bool:
-        return self.settings.docker.execution.mode == "connection" or self._link != "none"
+    def _spares(self) -> PoolSettings:
+        """In mode session a spare is of use to an agent only: without one its program is the container's own."""
+        may = self.settings.docker.execution.mode == "connection" or self._link != "none"
+        return self.settings.docker.pool if may else PoolSettings()
 
     @property
     def _link(self) -> Link:
@@ -287,7 +288,7 @@ class Supervisor:
         wanted = ImageWanted(
             waiter=container.id, reference=effect.reference, platform=effect.platform, policy=effect.policy
         )
-        if image is None or image.ended:
+        if image is None or image.ended or image.is_stuck:
             self._image_count += 1
             log = self.world.recorder.share()
             about: dict[str, Any] = {"image": effect.reference}
@@ -326,6 +327,7 @@ class Supervisor:
             actor.channel.abort()
             self.world.post(actor.cell.container, StopWanted(why="its session crashed"))
         if isinstance(actor, ContainerActor):
+            self.world.on_doubt()
             labels = actor.order.labels
             found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
             self.adopt_orphan(found, actor.order.token, "its actor crashed")
