@@ -21,6 +21,7 @@ from protocol.container import (
     ContainerRenamed,
     ContainerStarted,
     CreateContainer,
+    ExpectOrphan,
     KillContainer,
     LeaveImage,
     RemoveContainer,
@@ -86,6 +87,8 @@ class ContainerActor(Actor):
             case AwaitAgent():
                 assert self.link is not None
                 self.link.report(self.post)
+            case ExpectOrphan():
+                self.world.on_doubt()
             case _:
                 super().perform(effect)
 
@@ -101,8 +104,9 @@ class ContainerActor(Actor):
             case AttachContainer(id=id):
                 await self._attach(id)
                 return ContainerAttached()
-            case StartContainer(id=id):
-                await self._start(id)
+            case StartContainer(id=id, again=again):
+                if not (again and await engine.has_been_started(id)):
+                    await self._start(id)
                 return ContainerStarted()
             case AwaitExit(id=id):
                 exit_ = await engine.wait_container(id)

@@ -8,6 +8,8 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -22,8 +24,9 @@ class Instance:
         self._boots.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = _kept(directory / "instance")
         self.boot = secrets.token_hex(8)
-        self._lock = os.open(self._boots / self.boot, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _held(self._boots):
+            self._lock = os.open(self._boots / self.boot, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
     def control(self) -> Path:
@@ -55,8 +58,10 @@ class Instance:
 
     def forget_dead(self) -> None:
         """Delete the locks and sockets of boots that are gone, once the engine holds no container of theirs."""
-        for path in self._boots.iterdir():
-            if not self.is_alive(path.stem):
+        with _held(self._boots):
+            for path in self._boots.iterdir():
+                if self.is_alive(path.stem):
+                    continue
                 if path.suffix == ".links":
                     shutil.rmtree(path, ignore_errors=True)
                 else:
@@ -68,6 +73,17 @@ class Instance:
         self.control.unlink(missing_ok=True)  # its listener may have been cancelled just after it was bound
         (self._boots / self.boot).unlink(missing_ok=True)
         os.close(self._lock)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One daemon at a time: a lock that is made and not yet taken looks like that of a dead boot."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _kept(path: Path) -> str:

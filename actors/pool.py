@@ -14,6 +14,7 @@ from protocol import codes
 from protocol.connection import DrainWanted
 from protocol.container import ContainerFailed
 from protocol.settings import Docker
+from protocol.settings import Pool as PoolSettings
 from protocol.spare import SpareWanted, StaleFound
 
 Make = Callable[[SpareWanted, Callable[[SpareActor], None]], SpareActor]
@@ -32,11 +33,10 @@ STARTING = frozenset(
 
 
 class Pool:
-    """Spares for the one image that `docker` names. `make` gives life to one."""
+    """Spares as the settings that hold now make them, which `docker` tells. `make` gives life to one."""
 
-    def __init__(self, world: World, docker: Docker, make: Make) -> None:
-        self.world, self._settings = world, docker.pool
-        self._image = str(docker.execution.container["Image"])
+    def __init__(self, world: World, docker: Callable[[], Docker], make: Make) -> None:
+        self.world, self._docker = world, docker
         self.hits = self.misses = self.made = 0
         self._make = make
         self._spares: list[SpareActor] = []
@@ -45,6 +45,14 @@ class Pool:
         self._failures = 0
         self._not_before = 0.0
         self._draining = False
+
+    @property
+    def _settings(self) -> PoolSettings:
+        return self._docker().pool
+
+    @property
+    def _image(self) -> str:
+        return str(self._docker().execution.container["Image"])
 
     def statistics(self) -> dict[str, Any]:
         """Sizes, and how many logins found one ready."""

@@ -164,6 +164,7 @@ class Agents(Protocol):
     """How the guest agent is brought into containers and spoken to. `kind` is what a probe at the start has found."""
 
     kind: Link
+    probes: set[str]  # tokens of containers that are no login's
 
     async def open(self, order: ContainerOrder) -> AgentLink:
         """A link for the container that is made from `order`. Raises `EngineFault`."""
@@ -223,6 +224,9 @@ class Engine(Protocol):
         """Attach stdin, stdout and stderr. Returns once the engine has switched protocols: `start` may follow."""
 
     async def start_container(self, container: str) -> None: ...
+    async def has_been_started(self, container: str) -> bool:
+        """Whether its program has ever run. Only after an answer that got lost does one need to ask."""
+
     async def wait_container(self, container: str) -> Exit:
         """Wait until it runs no more."""
 

@@ -40,8 +40,8 @@ from protocol.auth import LoginBegun
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
+from protocol.settings import Docker, Settings
 from protocol.settings import Pool as PoolSettings
-from protocol.settings import Settings
 from protocol.spare import HandOver, SpareWanted
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
@@ -62,9 +62,7 @@ class Supervisor:
         self.draining = False
         self._images = Images(world)
         self._turned_away, self._turned_away_told = 0, -inf
-        # In mode session a spare is of use to an agent only: without one its program is the container's own.
-        docker = settings.docker if self._may_have_spares(settings) else replace(settings.docker, pool=PoolSettings())
-        self.pool = Pool(world, docker, self._make_spare)
+        self.pool = Pool(world, lambda: self._pooled, self._make_spare)
         world.on_crash = self._clean_up
 
     # From the SSH side (ports.Supervisor)
@@ -232,26 +230,31 @@ class Supervisor:
 
     # From the sweep
 
-    def is_owned(self, token: str) -> bool:
-        """Does an actor of this process look after the container with this token?"""
-        actors = self.world.actors.values()
-        return any(isinstance(actor, ContainerActor) and actor.order.token == token for actor in actors)
+    def owned(self) -> set[str]:
+        """Tokens of the containers that an actor of this process looks after, or a probe of the guest agent."""
+        own = {actor.order.token for actor in self.world.actors.values() if isinstance(actor, ContainerActor)}
+        return own if self.world.agents is None else own | self.world.agents.probes
 
-    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> None:
-        """Remove what a crash left, with all the patience of an ordinary removal."""
+    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> bool:
+        """Remove what a crash left, with all the patience of an ordinary removal. False: that is under way."""
         id = f"orphan-{found.name}"
         if id in self.world.actors:
-            return
+            return False
         about = {"connectionId": found.labels.get("containerssh_connection_id", ""), "containerId": found.id}
         order = ContainerOrder(name=found.name, token=token, image="")
         actor = ContainerActor(self.world, id, self.world.recorder.open(id), about, order)
         seconds = {"container_remove": self.settings.docker.timeouts.container_stop}
         self.world.spawn(actor, OrphanFound(container=id, name=found.name, why=why, seconds=seconds))
+        return True
 
     # Within
 
-    def _may_have_spares(self, settings: Settings) -> bool:
-        return settings.docker.execution.mode == "connection" or self._link(settings) != "none"
+    @property
+    def _pooled(self) -> Docker:
+        """In mode session a spare is of use to an agent only: without one its program is the container's own."""
+        docker = self.settings.docker
+        may = docker.execution.mode == "connection" or self._link(self.settings) != "none"
+        return docker if may else replace(docker, pool=PoolSettings())
 
     def _link(self, settings: Settings) -> Link:
         """How programs are started with these settings."""
@@ -302,6 +305,7 @@ class Supervisor:
             actor.channel.abort()
             self.world.post(actor.cell.container, StopWanted(why="its session crashed"))
         if isinstance(actor, ContainerActor):
+            self.world.on_doubt()
             labels = actor.order.labels
             found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
             self.adopt_orphan(found, actor.order.token, "its actor crashed")

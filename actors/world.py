@@ -41,6 +41,7 @@ class World:
         self.actors: dict[str, Actor] = {}
         self.on_empty: Callable[[], None] = lambda: None
         self.on_crash: Callable[[Actor], None] = lambda actor: None
+        self.on_doubt: Callable[[], None] = lambda: None  # there may be a container soon that nobody has
         self._nursery = nursery
         self._dice = dice or SystemRandom()
 

@@ -54,9 +54,9 @@ class CannotServe(Exception):
 class Server:
     """A running daemon. `addresses` are (host, port) pairs as bound."""
 
-    def __init__(self, actor: ServerActor, supervisor: Supervisor, listener: Listener) -> None:
+    def __init__(self, actor: ServerActor, supervisor: Supervisor, sweeper: Sweeper, listener: Listener) -> None:
         self.addresses = listener.addresses
-        self.supervisor = supervisor
+        self.supervisor, self.sweeper = supervisor, sweeper
         self._actor, self._listener = actor, listener
         self._stopped = trio.Event()
 
@@ -95,6 +95,7 @@ class Server:
             "api": "{}.{}".format(*world.engine.api),
             **self._listener.statistics(),
             "pool": self.supervisor.pool.statistics(),
+            "orphans": self.sweeper.statistics(),
             "actors": [actor.statistics() for actor in dict.fromkeys(world.actors.values())],
         }
 
@@ -151,15 +152,16 @@ async def _live(
         async with open_loop(on_error), _engine(settings, engine) as found, _instance(settings) as instance:
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
-                    agents = await _agents(settings, found, instance, log, links)
-                    world = World(found, nursery, recorder, log, instance.id, instance.boot, dice, agents)
+                    world = World(found, nursery, recorder, log, instance.id, instance.boot, dice)
                     supervisor = Supervisor(world, settings)
+                    sweeper = Sweeper(supervisor, instance)
+                    nursery.start_soon(sweeper.run)  # what a crash left does not wait for the agent
+                    agents = await _agents(settings, world, instance, links)
                     handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
                     listener = await _listener(supervisor, settings)
-                    server = _server(settings, supervisor, listener)
-                    nursery.start_soon(Sweeper(supervisor, instance).run)
+                    server = _server(settings, supervisor, sweeper, listener)
                     nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
@@ -173,7 +175,7 @@ async def _live(
                     nursery.cancel_scope.cancel()
 
 
-def _server(settings: Settings, supervisor: Supervisor, listener: Listener) -> Server:
+def _server(settings: Settings, supervisor: Supervisor, sweeper: Sweeper, listener: Listener) -> Server:
     def stop() -> None:
         supervisor.draining = True
         listener.stop_accepting()
@@ -182,7 +184,7 @@ def _server(settings: Settings, supervisor: Supervisor, listener: Listener) -> S
     listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
     seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
-    return Server(actor, supervisor, listener)
+    return Server(actor, supervisor, sweeper, listener)
 
 
 def _alone(error: BaseException) -> BaseException:
@@ -212,30 +214,32 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
 
 
 async def _agents(
-    settings: Settings, engine: Engine, instance: Instance, log: Say, links: Sequence[LinkKind] | None
+    settings: Settings, world: World, instance: Instance, links: Sequence[LinkKind] | None
 ) -> BroughtAgents | None:
     """The guest agent, if it may be used, is built and links with this engine; None: the engine's exec it is."""
     execution = settings.docker.execution
-    links = links or (ORDER if isinstance(engine, DockerEngine) else ())
+    links = links or (ORDER if isinstance(world.engine, DockerEngine) else ())
     if not may_be_served(execution) or not (links or execution.transport == "served"):
         return None
-    why, agents = await _brought(cast(Carrier, engine), instance, links) if links else ("no link is to be tried", None)
+    why, agents = await _brought(world, instance, links) if links else ("no link is to be tried", None)
     if not why and agents is not None:
-        log(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
+        world.say(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
         return agents
+    world.agents = None
     if execution.transport == "served":
         raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
-    log(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
+    world.say(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
     return None
 
 
-async def _brought(engine: Carrier, instance: Instance, links: Sequence[LinkKind]) -> tuple[str, BroughtAgents | None]:
-    """Why the agent cannot be brought, or the empty string and how it is."""
+async def _brought(world: World, instance: Instance, links: Sequence[LinkKind]) -> tuple[str, BroughtAgents | None]:
+    """Why the agent cannot be brought, or the empty string and how it is. While it is tried, its probes are ours."""
+    engine = cast(Carrier, world.engine)
     try:
         binary = agent_binary(await engine.architecture())
         if binary is None:
             return "it is not built for the engine's architecture (`make install` builds it with musl-tools)", None
-        agents = BroughtAgents(binary.content, binary.digest, instance.links)
+        world.agents = agents = BroughtAgents(binary.content, binary.digest, instance.links)
         labels = {"moorage.instance": instance.id, "moorage.boot": instance.boot}
         return await agents.probe(engine, labels, links), agents
     except EngineFault as fault:

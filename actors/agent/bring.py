@@ -50,6 +50,7 @@ class BroughtAgents:
 
     def __init__(self, program: bytes, digest: str, sockets: Path) -> None:
         self.kind: LinkKind = "none"
+        self.probes: set[str] = set()
         self.volume = f"moorage-agent-{digest[:16]}"
         self.image = f"moorage/agent:{digest[:16]}"
         self._program, self._sockets = program, sockets
@@ -106,16 +107,19 @@ class BroughtAgents:
         if not await engine.image_exists(self.image):
             await _import(engine, self.image, self._program)
         name = f"moorage-probe-{secrets.token_hex(6)}"
+        token = f"{self._labels.get('moorage.boot', '')}.{name}"  # as the sweep knows it, should we not come to the end
         host = {"NetworkMode": "none"}
-        plain = ContainerOrder(name=name, token=name, image=self.image, host=host, labels=self._labels)
+        plain = ContainerOrder(name=name, token=token, image=self.image, host=host, labels=self._labels)
         link = await self._open(plain, kind, no_copy=False)
+        self.probes.add(token)
         try:
             link.made(await engine.create_container(link.order))
             yield link
         finally:
             link.close()
             with trio.CancelScope(shield=True), suppress(EngineFault):
-                await engine.remove_container(name, name)
+                await engine.remove_container(name, token)
+            self.probes.discard(token)
 
     async def _open(self, order: ContainerOrder, kind: LinkKind, no_copy: bool) -> Link:
         token = secrets.token_hex(16)

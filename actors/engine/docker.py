@@ -39,6 +39,7 @@ from protocol.settings import DockerConnection, RegistryAuth
 
 T = TypeVar("T")
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+NEVER = "0001-"  # the year that Go begins to count in
 KILLED_STATUS = 137  # 128 + SIGKILL: the only one for which it is worth asking whether memory ran out
 
 
@@ -235,6 +236,13 @@ class DockerEngine:
 
     async def start_container(self, container: str) -> None:
         await self._call(self._control.containers.container(checked_name(container)).start)
+
+    async def has_been_started(self, container: str) -> bool:
+        found = await self._call(self._show, checked_name(container))
+        if found is None:
+            raise EngineFault("not_found", f"there is no container {container}")
+        with as_faults():
+            return not str(found["State"]["StartedAt"]).startswith(NEVER)
 
     async def wait_container(self, container: str) -> Exit:
         status = await aio(self._unbounded, self._wait, checked_name(container))

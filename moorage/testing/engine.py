@@ -124,6 +124,9 @@ class FakeEngine(FakeHost):
         run.started = True
         self._nursery.start_soon(run.run)
 
+    async def has_been_started(self, container: str) -> bool:
+        return await self._control("has_been_started", lambda: self._find(container).run.started)
+
     async def wait_container(self, container: str) -> Exit:
         async with self._breakable("wait_container"):
             run = self._find(container).run

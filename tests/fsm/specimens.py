@@ -109,6 +109,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "served": {"link": "socket"},
             "served, attached": {"link": "attach"},
             "session mode, served": {"mode": "session", "owner": "ss", "link": "socket"},
+            "a create is lost": {"is_uncertain": True},
         },
         {
             "ABSENT": {"container": "", "owner": "", "image": "", "id": ""},
