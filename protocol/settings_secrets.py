@@ -42,8 +42,15 @@ def _by_type(kind: inspect.Type, value: Any) -> Any:
         return _without(value)
     if "secret" in extra:
         return _hidden(value)
-    if isinstance(kind, inspect.StructType):
-        return {field.encode_name: _by_type(field.type, value[field.encode_name]) for field in kind.fields}
+    if "part" in extra:
+        return _by_type(_ROOT, value)
+    if isinstance(kind, inspect.StructType):  # of a part only what is given
+        known = [field for field in kind.fields if field.encode_name in value]
+        return {field.encode_name: _by_type(field.type, value[field.encode_name]) for field in known}
+    if isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StructType):
+        return [_by_type(kind.item_type, item) for item in value]
+    if isinstance(kind, inspect.DictType) and isinstance(kind.value_type, inspect.Metadata):
+        return {name: _by_type(kind.value_type, item) for name, item in value.items()}
     return _LOGIN.sub(rf"\1{HIDDEN}@", value) if isinstance(value, str) else value
 
 

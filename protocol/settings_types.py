@@ -19,3 +19,5 @@ HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
 NetworkTree = Annotated[dict[str, Any], Meta(extra={"engine": "network"})]
 PlatformTree = Annotated[dict[str, Any], Meta(extra={"engine": "platform"})]
 LegacyContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container", "image": CONTAINERSSH_IMAGE})]
+# A part of the settings, for one rule or template: only what is given, in the file's own spelling.
+PartTree = Annotated[dict[str, Any], Meta(extra={"part": True})]
