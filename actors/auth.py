@@ -6,7 +6,8 @@ from actors.actor import Actor
 from actors.login import Client, Grant, LoginTransport, Offer, Question
 from actors.ports import OutsideFault
 from actors.sources import Said, Sources
-from fsm.auth import AUTH, AuthCell
+from fsm.auth import AuthCell
+from fsm.auth_rows import AUTH
 from protocol import codes
 from protocol.auth import (
     OUTCOMES,

@@ -4,19 +4,18 @@ what the configuration webhook said. Pure; `settings_part.py` has the laying ove
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from protocol.connection import Unsettled
 from protocol.settings import Auth, Settings, User
 from protocol.settings_checks import per_login_problems
 from protocol.settings_part import overlaid
 from protocol.settings_rules import Rule
 from protocol.webhook import Value
 
-# Why a login that has proved who it is has no settings; empty: it has.
-Unsettled = Literal["", "template", "config"]
 # Metadata of webhooks and identity providers that names groups, in any case.
 GROUPS = frozenset({"GROUPS", "OIDC_USERINFO_GROUPS"})
 PROBLEMS_TOLD_MAX = 3
