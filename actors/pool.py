@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from actors.container import ContainerActor
+from actors.orders import shape
 from actors.ports import EngineFault
 from actors.spare import SpareActor
 from actors.world import World
@@ -31,10 +32,11 @@ STARTING = frozenset(
 
 
 class Pool:
-    """Spares for the one image that `docker` names. `make` gives life to one."""
+    """Spares as the file's own `docker` makes them. `make` gives life to one."""
 
     def __init__(self, world: World, docker: Docker, make: Make) -> None:
         self.world, self._settings = world, docker.pool
+        self._shape = shape(docker)
         self._image = str(docker.execution.container["Image"])
         self.hits = self.misses = self.made = 0
         self._make = make
@@ -71,9 +73,9 @@ class Pool:
         lately = sum(when >= now - DEMAND_S for when in self._logins)
         return min(self._settings.max, max(lately, bool(self._logins)))
 
-    def claim(self, owner: str, container: str) -> bool:
-        """Promise a spare to a login; False: there is none."""
-        if not self._settings.size:
+    def claim(self, owner: str, container: str, docker: Docker) -> bool:
+        """Promise a spare to a login that has these settings; False: there is none, or they make another container."""
+        if not self._settings.size or shape(docker) != self._shape:
             return False
         self._logins.append(trio.current_time())
         self._wake.set()

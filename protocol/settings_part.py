@@ -22,11 +22,31 @@ PER_LOGIN = ("docker.execution", "docker.timeouts", "security")
 WHOLE_SERVER = ("docker.execution.auth",)
 
 
+# Sections that ContainerSSH's own library writes into an answer and ContainerSSH does not look at.
+_PASSED_OVER = frozenset({"ssh", "configserver", "auth", "log", "metrics", "geoip", "audit", "health"})
+_DEPTH_MAX = 32
+
+
 def may_differ(path: str) -> bool:
     """`path`, as in the whole file, is of the part that may differ, or leads to it."""
     if any(is_within(path, one) for one in WHOLE_SERVER):
         return False
     return any(is_within(path, one) or is_within(one, path) for one in PER_LOGIN)
+
+
+def as_webhook_means(tree: Mapping[str, Any], skips_zeros: bool) -> dict[str, Any]:
+    """What an answer of the configuration webhook says, as a part that can be read. The backend is the one there is."""
+    meant = {key: value for key, value in tree.items() if key != "backend" or value not in ("docker", "")}
+    if not skips_zeros:
+        return meant
+    return _without_zeros({key: value for key, value in meant.items() if key not in _PASSED_OVER}, 0)
+
+
+def _without_zeros(tree: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    if depth > _DEPTH_MAX:
+        return dict(tree)
+    below = {key: _without_zeros(value, depth + 1) if isinstance(value, dict) else value for key, value in tree.items()}
+    return {key: value for key, value in below.items() if value}
 
 
 def overlaid(settings: Settings, part: Mapping[str, Any]) -> Settings:
