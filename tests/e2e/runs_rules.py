@@ -73,7 +73,7 @@ async def connection_rule(setup: Setup) -> None:
             assert (list(login["rules"]), login["image"]) == (["lab", "here"], image)
 
 
-@run("session-rule-changes-mode", end="exit status 7", rows=("CN0203", "SS0206|SS0204|SS0205"), needs=())
+@run("session-rule-changes-mode", end="exit status 7", rows=("CN0203", "SS0201|SS0202"), needs=())
 async def session_rule(setup: Setup) -> None:
     """The file says one container a connection, a rule one a session; policy and key options go on to hold."""
     rules = (Rule(name="own", settings=part(LAB, mode="session") | {"security": {"tty": {"mode": "disable"}}}),)
@@ -84,7 +84,7 @@ async def session_rule(setup: Setup) -> None:
             assert len(harness.said.details("MOORAGE_CONTAINER_LANDED")) == 1
 
 
-@run("connection-spare-does-not-fit", end="exit status 7", rows=("CN0202", "CT0101|CT0102|CT0201"), needs=())
+@run("connection-spare-does-not-fit", end="exit status 7", rows=("CN0202", "CT0101"), needs=())
 async def spare_does_not_fit(setup: Setup) -> None:
     """A spare is ready, and a rule gives this login another environment: a container is made for it."""
     async with setup.fake_harness(pool=1, rules=(Rule(name="lab", settings=part(LAB)),)) as harness:
