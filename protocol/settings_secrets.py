@@ -1,6 +1,7 @@
 """Settings as they may be shown to anyone: in a scenario's header, in a report, on a screen."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import inspect, to_builtins
@@ -33,6 +34,12 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     tree["ssh"]["hostkeys"] = hostkeys
     tree["docker"]["execution"]["auth"] = logins
     return tree
+
+
+def part_without_secrets(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a part (see settings_part.py)."""
+    shown: dict[str, Any] = _by_type(_ROOT, to_builtins(part))
+    return shown
 
 
 def _by_type(kind: inspect.Type, value: Any) -> Any:
