@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ConnectionActor(Actor):
     """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own.
 
-    `settings` are those that held when it was accepted, whatever the file says by now.
+    `settings` are those that held when it was accepted, whatever the file says by now; after the login, its own.
     """
 
     kind = CONNECTION

@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from actors.container import ContainerActor
+from actors.orders import shape
 from actors.ports import EngineFault
 from actors.spare import SpareActor
 from actors.world import World
@@ -33,7 +34,7 @@ STARTING = frozenset(
 
 
 class Pool:
-    """Spares as the settings that hold now make them, which `docker` tells. `make` gives life to one."""
+    """Spares as the file's own settings, which `docker` tells, make them now. `make` gives life to one."""
 
     def __init__(self, world: World, docker: Callable[[], Docker], make: Make) -> None:
         self.world, self._docker = world, docker
@@ -80,9 +81,9 @@ class Pool:
         lately = sum(when >= now - DEMAND_S for when in self._logins)
         return min(self._settings.max, max(lately, bool(self._logins)))
 
-    def claim(self, owner: str, container: str) -> bool:
-        """Promise a spare to a login; False: there is none."""
-        if not self._settings.size:
+    def claim(self, owner: str, container: str, docker: Docker) -> bool:
+        """Promise a spare to a login that has these settings; False: there is none, or they make another container."""
+        if not self._settings.size or shape(docker) != shape(self._docker()):
             return False
         self._logins.append(trio.current_time())
         self._wake.set()

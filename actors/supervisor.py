@@ -58,7 +58,7 @@ class Supervisor:
 
     def __init__(self, world: World, settings: Settings, sources: Sources | None = None) -> None:
         self.world, self.settings = world, settings
-        self.sources = sources or Sources(settings.auth)
+        self.sources = sources or Sources(settings.auth, configserver=settings.configserver)
         self.draining = False
         self._images = Images(world)
         self._turned_away, self._turned_away_told = 0, -inf
@@ -88,16 +88,22 @@ class Supervisor:
     def login_begun(self, connection: ConnectionPort, transport: LoginTransport, version: str) -> AuthActor:
         """A client begins to log in: its new auth actor, which has its first event already."""
         assert isinstance(connection, ConnectionActor)
-        about, auth = connection.about, connection.settings.auth
+        about, settings = connection.about, connection.settings
+        auth, server = settings.auth, settings.configserver
         client = Client(connection=connection.connection, remote=about["remoteAddr"], version=version)
         id = f"au-{connection.connection[:12]}"
-        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, self.sources)
+        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, self.sources, settings)
         seconds = {
             "authorize": auth.authz.webhook.auth_timeout,
             "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,
+            "configure": server.config_timeout,
         }
         begun = LoginBegun(
-            connection=connection.id, remote=about["remoteAddr"], authorizes=bool(auth.authz.method), seconds=seconds
+            connection=connection.id,
+            remote=about["remoteAddr"],
+            authorizes=bool(auth.authz.method),
+            configures=bool(server.url),
+            seconds=seconds,
         )
         self.world.spawn(actor, begun)
         return actor
@@ -158,7 +164,7 @@ class Supervisor:
 
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
         """Mode connection: the container that the sessions' programs run in."""
-        if not self.pool.claim(owner.id, effect.container):
+        if not self.pool.claim(owner.id, effect.container, owner.settings.docker):
             self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), None)
 
     def _idle(self, settings: Settings, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
@@ -169,7 +175,7 @@ class Supervisor:
         """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
         execution = owner.settings.docker.execution
         if self._link(owner.settings) != "none":
-            if not self.pool.claim(owner.id, effect.container):
+            if not self.pool.claim(owner.id, effect.container, owner.settings.docker):
                 self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), owner)
             return
         order = program_container(
@@ -333,7 +339,8 @@ class Supervisor:
 
 
 def _login_grace(settings: Settings) -> float:
-    """A person who has to open a page is given the time for it."""
+    """A person who has to open a page is given the time for it; and a webhook that is slow costs nobody a login."""
     interactive = settings.auth.keyboard_interactive
     page_s = interactive.oauth2.oidc.login_timeout if interactive.method else 0.0
-    return max(settings.ssh.login_grace, page_s)
+    config_s = settings.configserver.config_timeout if settings.configserver.url else 0.0
+    return max(settings.ssh.login_grace, page_s) + config_s

@@ -32,11 +32,13 @@ CLOSE = "close"  # from our close to the client's
 
 
 class ConnectionCell(Cell):
-    """`container` is the actor's id and empty in session mode; `landed` and `failed` are what sessions are told."""
+    """`container` is the actor's id and empty in session mode, `called` what it is to be called in connection mode;
+    `landed` and `failed` are what sessions are told."""
 
     state: str = S.NEW.name
     mode: ExecutionMode = "connection"
     image: str = ""
+    called: str = ""
     container: str = ""
     landed: ContainerLanded | None = None
     failed: ContainerFailed | None = None
@@ -47,8 +49,16 @@ class ConnectionCell(Cell):
 # Guards
 
 
-def mode_is_connection(cell: ConnectionCell, event: Event) -> bool:
-    return cell.mode == "connection"
+def may_not_choose(cell: ConnectionCell, event: Authenticated) -> bool:
+    return event.unsettled == "template"
+
+
+def has_no_settings(cell: ConnectionCell, event: Authenticated) -> bool:
+    return event.unsettled != ""
+
+
+def mode_is_connection(cell: ConnectionCell, event: Authenticated) -> bool:
+    return (event.mode or cell.mode) == "connection"
 
 
 def has_no_session(cell: ConnectionCell, event: Event) -> bool:
@@ -85,12 +95,29 @@ def sessions_suffice(cell: ConnectionCell, event: RequestRefused) -> bool:
 
 def note(cell: ConnectionCell, event: ConnectionOpened) -> Effects:
     cell.mode, cell.image, cell.seconds = event.mode, event.image, dict(event.seconds)
+    cell.called = event.container
     cell.container = event.container if event.mode == "connection" else ""
     return ()
 
 
+def settle(cell: ConnectionCell, event: Authenticated) -> Effects:
+    """What it connected with was the file's; this is its own."""
+    cell.mode, cell.image = event.mode or cell.mode, event.image or cell.image
+    cell.container = cell.called if cell.mode == "connection" else ""
+    return ()
+
+
 def land(cell: ConnectionCell, event: Authenticated) -> Effects:
+    settle(cell, event)
     return (LandContainer(container=cell.container, image=cell.image),)
+
+
+def strand(cell: ConnectionCell, event: Authenticated) -> Effects:
+    """There is nothing for this client, and each of its sessions is told so."""
+    cell.container = ""
+    code = codes.MOORAGE_TEMPLATE_REFUSED if event.unsettled == "template" else codes.BACKEND_CONFIG_ERROR
+    cell.failed = ContainerFailed(code=code.name, why=code.user.format(template=event.template))
+    return ()
 
 
 def welcome(cell: ConnectionCell, event: SessionOpened) -> Effects:
@@ -185,6 +212,7 @@ REFUSED = codes.SSH_NEW_CHANNEL_REJECTED
 FORWARD, REVERSE, ENOUGH = (codes.SECURITY_FORWARDING_REJECTED, codes.SECURITY_REVERSE_FORWARDING_REJECTED,
                             codes.SECURITY_MAX_SESSIONS)  # fmt: skip
 CRASHED = codes.MOORAGE_CONNECTION_CRASHED
+NOT_YOURS, UNSETTLED = codes.MOORAGE_TEMPLATE_REFUSED, codes.BACKEND_CONFIG_ERROR
 ENDING = codes.MOORAGE_TERMINATING
 
 # fmt: off
@@ -193,8 +221,10 @@ ROWS = (
     Row("CN0101", S.NEW,         ConnectionOpened,    S.HANDSHAKING, note,        None,               (CONNECTED,)),
 
     Row("CN0201", S.HANDSHAKING, AuthFailed,          None,          None,        None,               (NO,)),
+    Row("CN0211", S.HANDSHAKING, Authenticated,       S.STRANDED,    strand,      may_not_choose,     (*YES, NOT_YOURS, REJECTED)),
+    Row("CN0212", S.HANDSHAKING, Authenticated,       S.STRANDED,    strand,      has_no_settings,    (*YES, UNSETTLED, REJECTED)),
     Row("CN0202", S.HANDSHAKING, Authenticated,       S.LANDING,     land,        mode_is_connection, YES),
-    Row("CN0203", S.HANDSHAKING, Authenticated,       S.SERVING,     None,        None,               YES),
+    Row("CN0203", S.HANDSHAKING, Authenticated,       S.SERVING,     settle,      None,               YES),
     Row("CN0204", S.HANDSHAKING, DeadlinePassed,      S.CLOSING,     close,       None,               (LATE, NO_LOGIN), GRACE),
     Row("CN0205", S.HANDSHAKING, Disconnected,        S.CLOSED,      None,        None,               (NO_LOGIN, DISCONNECTED)),
     Row("CN0206", S.HANDSHAKING, RequestRefused,      None,          None,        None,               (REFUSED,)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fsm.auth import AUTH
+from fsm.auth_rows import AUTH
 from fsm.connection import CONNECTION
 from fsm.container_rows import CONTAINER
 from fsm.image import IMAGE

@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, str] = {
     "up": "up",
     "serve": "serve",
     "check-config": "check_config",
+    "explain": "explain",
     "migrate": "migrate",
     "hash-password": "hash_password",
     "guest-image": "guest_image",

@@ -106,6 +106,7 @@ def located(settings: Settings, folder: Path) -> Settings:
         settings,
         ssh=replace(settings.ssh, hostkeys=tuple(hostkeys)),
         auth=_auth_located(settings.auth, folder),
+        configserver=_http_located(settings.configserver, at),
         log=replace(settings.log, file=at(settings.log.file) if settings.log.file else ""),
         record=replace(settings.record, directory=at(directory) if directory else ""),
         state=at(settings.state) if settings.state else "",

@@ -8,13 +8,14 @@ from fsm.kernel import Kind
 from fsm.machines import MACHINES
 from protocol.ledger import Line, Scenario
 
-# Event tag -> what happened, as a clause. {field} is the event's; see `_fields` for what is made readable.
+# Event tag -> what happened, as a clause. {field} is the event's; see `_fields` for what is made readable. What stands
+# in brackets is told if its field holds something.
 PHRASES: Mapping[str, str] = {
     "deadline_passed": "the time for {name} was over",
     # connection
     "connection_opened": "a client connected from {remote}",
     "auth_failed": "{username} was turned down ({method}): {why}",
-    "authenticated": "{username} was let in by {method} {by}",
+    "authenticated": "{username} was let in by {method} {by}[, rules {rules}][, template {template}][; {why}]",
     "session_opened": "the client opened session {session}",
     "session_ended": "session {session} ended",
     "request_refused": "the client asked for {what} and was refused: {why}",
@@ -25,7 +26,7 @@ PHRASES: Mapping[str, str] = {
     "close_wanted": "the server wanted it closed: {why}",
     # auth
     "login_begun": "the client began to log in",
-    "name_given": "the client gave the name {username}",
+    "name_given": "the client gave the name {username}[ and the template {template}]",
     "attempt_made": "the client tried {factor} {by} {flaw}",
     "answers_given": "the client answered the prompt",
     "attempt_dropped": "the client dropped what it had begun",
@@ -107,6 +108,7 @@ PHRASES: Mapping[str, str] = {
     "shutdown_wanted": "it was told to stop: {why}",
     "all_gone": "nothing was left",
 }
+_OPTIONAL = re.compile(r"\[([^\[\]{}]*\{(\w+)\}[^\[\]{}]*)\]")
 CUT = 120  # characters of one field: a sentence stays a sentence
 
 
@@ -135,7 +137,8 @@ def phrase(event: Any) -> str:
     if tag not in PHRASES:
         told = ", ".join(f"{name} {value}" for name, value in fields.items() if name not in ("event", "dice") and value)
         return tag.replace("_", " ") + (f" ({told})" if told else "")
-    text = re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "?"), PHRASES[tag])
+    text = _OPTIONAL.sub(lambda match: match[1] if fields.get(match[2]) else "", PHRASES[tag])
+    text = re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "?"), text)
     return re.sub(r" +", " ", text).strip(" :")
 
 

@@ -257,6 +257,20 @@ MOORAGE_AUTH_FILES_UNSERVED = Code("MOORAGE_AUTH_FILES_UNSERVED", "warning", "fi
     "The answer of a login webhook has `files`. Moorage does not put files into containers; metadata and environment are used.", outside=True)
 CONFIG_AUTH_URL_DEPRECATED = Code("CONFIG_AUTH_URL_DEPRECATED", "warning", "auth.url is an old way to name the webhook",
     "auth.url, auth.password and auth.pubkey are understood as password.webhook and publicKey.webhook. Said once, at start.", outside=True)
+# --- which settings a login has ----------------------------------------------------------------------------------
+CONFIG_REQUEST = Code("CONFIG_REQUEST", "debug", "asking the configuration webhook",
+    "The user is who it says; configserver is asked for its settings before the client is told so.")
+CONFIG_RESPONSE = Code("CONFIG_RESPONSE", "debug", "the configuration webhook has answered",
+    "What it says is laid over the file's settings, the rules and the template, and fits them.")
+CONFIG_BACKEND_ERROR = Code("CONFIG_BACKEND_ERROR", "error", "the configuration webhook does not answer",
+    "It failed for good or until configTimeout ended; a status other than 200 is one of these. Single tries are at debug.")
+BACKEND_CONFIG_ERROR = Code("BACKEND_CONFIG_ERROR", "error", "the login has no settings that could be used",
+    "The configuration webhook has not answered or said what the file could not say either, or several rules together make settings that "
+    "are refused. `why` tells which. The user is let in to read the sentence, and nothing runs.",
+    "your settings could not be worked out; the server's log tells its operator why")
+MOORAGE_TEMPLATE_REFUSED = Code("MOORAGE_TEMPLATE_REFUSED", "notice", "the user may not choose this template",
+    "USER+TEMPLATE was given, and none of the rules that this login meets names the template. Nothing runs.",
+    "the template {template} is not yours to choose")
 
 # --- SSH ---------------------------------------------------------------------------------------------------------
 SSH_AVAILABLE = Code("SSH_AVAILABLE", "info", "the SSH server is available",

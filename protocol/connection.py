@@ -9,6 +9,9 @@ from protocol.settings import ExecutionMode
 # The part of the policy that refused a channel or a global request; empty: it was not the policy.
 ChannelRefusedBy = Literal["", "forwarding", "reverse_forwarding", "max_sessions"]
 
+# Why a client that is who it says has no settings: its choice of a template, or all the rest; empty: it has.
+Unsettled = Literal["", "template", "config"]
+
 
 class ConnectionState(Enum):
     NEW = "new"
@@ -41,12 +44,22 @@ class AuthFailed(Event, frozen=True, kw_only=True, tag="auth_failed"):
 
 
 class Authenticated(Event, frozen=True, kw_only=True, tag="authenticated"):
-    """The client is who it says. `by` is the key's SHA-256 fingerprint, or empty."""
+    """The client is who it says. `by` is the key's SHA-256 fingerprint, or empty.
+
+    `rules` are the names of those that it meets, `template` is what it chose; `mode` and `image` are what came of it
+    (empty: as when it connected). `why` it is `unsettled` is for the operator.
+    """
 
     username: str
     method: str
     by: str = ""
     client: str = ""  # its version string
+    rules: tuple[str, ...] = ()
+    template: str = ""
+    mode: ExecutionMode | Literal[""] = ""
+    image: str = ""
+    unsettled: Unsettled = ""
+    why: str = ""
 
 
 class SessionOpened(Event, frozen=True, kw_only=True, tag="session_opened"):

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from protocol.settings_auth import Auth as Auth
 from protocol.settings_auth import User as User
 from protocol.settings_dockerrun import DockerRun
+from protocol.settings_rules import Rule as Rule
 from protocol.settings_security import Security
 from protocol.settings_services import Audit, ConfigServer, GeoIp, Health, Metrics
 from protocol.settings_types import GUEST_IMAGE as GUEST_IMAGE
@@ -22,6 +23,7 @@ from protocol.settings_types import (
     HardeningPart,
     HostTree,
     NetworkTree,
+    PartTree,
     PlatformTree,
 )
 from protocol.settings_types import Count as Count
@@ -174,6 +176,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shutdown: Shutdown = Shutdown()
     record: Record = Record()
     security: Security = Security()
+    rules: tuple[Rule, ...] = ()
+    templates: dict[str, PartTree] = {}
     configserver: ConfigServer = ConfigServer()
     metrics: Metrics = Metrics()
     health: Health = Health()

@@ -57,6 +57,7 @@ AUTH_KEYS: dict[str, Key] = {
         "what is not base32, less than 10 bytes",
     ),
     "auth.users.NAME.methods": Key("This user's ways in, in place of `auth.methods`.", _METHODS),
+    "auth.users.NAME.groups": Key("Groups that this user is in, for `rules`. Webhooks and providers may name more."),
     "auth.usersFile": Key(
         "A YAML or JSON file that holds more of `auth.users`: user name to ways in.",
         "a file that cannot be read, a user who is in both",

@@ -71,6 +71,8 @@ def security_remarks(security: Security) -> Iterator[Problem]:
 
 def service_problems(settings: Settings) -> Iterator[Problem]:
     yield from _client("configserver", settings.configserver)
+    if not settings.configserver.bearer_token.isascii():
+        yield Problem("configserver.bearerToken", "text that is not ASCII", "what HTTP can carry")
     yield from _client("health.client", settings.health.client)
     yield from _server("metrics", settings.metrics)
     yield from _server("health", settings.health)

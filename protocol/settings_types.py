@@ -28,3 +28,5 @@ Dangerous = Literal[
     "volumesFrom", "devices", "capabilities", "systemPaths",
 ]
 # fmt: on
+# A part of the settings, for one rule or template: only what is given, in the file's own spelling.
+PartTree = Annotated[dict[str, Any], Meta(extra={"part": True})]

@@ -16,6 +16,7 @@ from actors.ssh.text import escaped
 from fsm import policy
 from fsm.policy import ChannelRefusal
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
+from protocol.rules import split_name
 from protocol.settings import Settings
 
 NAME_CHARS_MAX = 256
@@ -88,7 +89,7 @@ class Handler(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         assert self._conn is not None
         self._username = username
-        self.login.named(username)
+        self.login.named(*split_name(self.settings, username))
         if self.settings.ssh.banner and not self._greeted:
             self._greeted = True
             self._conn.send_auth_banner(self.settings.ssh.banner.rstrip("\n") + "\n")
@@ -163,6 +164,9 @@ class Handler(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         assert self._conn is not None
         grant = self.grant
+        assert grant.chosen is not None and self.mailbox is not None
+        chosen = grant.chosen
+        self.mailbox.settings = chosen.settings
         client = self._conn.get_extra_info("client_version", "")
         self._post(
             Authenticated(
@@ -170,6 +174,12 @@ class Handler(asyncssh.SSHServer):
                 method=",".join(grant.factors),
                 by=grant.by,
                 client=escaped(client.encode(), NAME_CHARS_MAX),
+                rules=chosen.rules,
+                template=chosen.template,
+                mode=chosen.settings.docker.execution.mode,
+                image=chosen.settings.docker.execution.container["Image"],
+                unsettled=chosen.unsettled,
+                why=chosen.why,
             )
         )
 

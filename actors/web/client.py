@@ -75,9 +75,9 @@ class WebClient:
         self._headers = {"Authorization": f"Bearer {bearer_token}"} if bearer_token else {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def post_json(self, path: str, body: bytes) -> Response:
+    async def post_json(self, url: str, body: bytes) -> Response:
         headers = {**self._headers, "Content-Type": "application/json"}
-        return await self._request("POST", self.url + path, headers, body)
+        return await self._request("POST", url, headers, body)
 
     async def post_form(self, url: str, form: Mapping[str, str], auth: tuple[str, str] | None) -> Response:
         """`auth`: a name and a secret, as RFC 6749 section 2.3.1 puts them into HTTP Basic."""

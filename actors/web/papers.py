@@ -14,6 +14,8 @@ def services(settings: Settings) -> list[tuple[str, HttpClient]]:
     ]
     if auth.keyboard_interactive.method:
         found.append(("auth.keyboardInteractive.oauth2.oidc", auth.keyboard_interactive.oauth2.oidc))
+    if settings.configserver.url:
+        found.append(("configserver", settings.configserver))
     return found
 
 

@@ -52,7 +52,7 @@ async def test_a_spare_that_nobody_watches_is_not_claimed(autojump_clock: trio.t
         await trio.sleep(0.01)
         actors = supervisor.world.actors.values()
         assert {actor.cell.state for actor in actors if isinstance(actor, ContainerActor)} == {"UNWATCHED"}
-        assert not supervisor.pool.claim("cn-1", "moorage-0123456789ab")
+        assert not supervisor.pool.claim("cn-1", "moorage-0123456789ab", supervisor.settings.docker)
         engine.restart(containers_die=False)
         await trio.sleep(10)
-        assert supervisor.pool.claim("cn-2", "moorage-0123456789ac")
+        assert supervisor.pool.claim("cn-2", "moorage-0123456789ac", supervisor.settings.docker)

@@ -247,7 +247,8 @@ class Builder:
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
         """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and sections. Programs are execs."""
-        sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun", "docker") if name in more}
+        given = ("security", "backend", "dockerrun", "docker", "rules", "templates", "configserver")
+        sections = {name: more.pop(name) for name in given if name in more}
         execution: dict[str, Any] = {
             "transport": "exec",
             "container": {"Image": FAKE_IMAGE if fake else self.image},

@@ -81,12 +81,16 @@ SPECIMENS: Mapping[str, Specimen] = {
             "a code too early": {"factor": "totp", "sources": ("users",)},
             "at a provider": {"factor": "oidc", "sources": ("token",)},
             "authorizes": {"authorizes": True},
+            "configures": {"configures": True},
+            "authorizes and configures": {"authorizes": True, "configures": True},
             "renamed": {"username": "anna"},
         },
         {
             "NEW": {"given": "", "username": "", "ways": (), "attempt": 0},
             "AUTHORIZING": {"passed": ("password",), "sources": ("authz",)},
             "AUTHORIZING_AGAIN": {"passed": ("password",), "sources": ("authz",)},
+            "CONFIGURING": {"passed": ("password",), "sources": ("config",)},
+            "CONFIGURING_AGAIN": {"passed": ("password",), "sources": ("config",)},
             "SHOWING": {"factor": "oidc", "sources": ("device",)},
             "POLLING": {"factor": "oidc", "sources": ("token",)},
             "PENDING": {"factor": "oidc", "sources": ("token",)},
@@ -118,7 +122,7 @@ SPECIMENS: Mapping[str, Specimen] = {
         },
     ),
     "connection": Specimen(
-        {"image": "busybox:1", "container": "ct", "sessions": ("ss",)},
+        {"image": "busybox:1", "called": "ct", "container": "ct", "sessions": ("ss",)},
         {
             "session mode": {"mode": "session", "container": ""},
             "no session": {"sessions": ()},
@@ -128,7 +132,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "landed": {"landed": LANDED},
             "failed": {"failed": FAILED},
         },
-        {"NEW": {"sessions": (), "image": "", "container": ""}, "HANDSHAKING": {"sessions": ()}},
+        {"NEW": {"sessions": (), "image": "", "called": "", "container": ""}, "HANDSHAKING": {"sessions": ()}},
     ),
     "session": Specimen(
         {"session": "ss", "connection": "cn", "image": "busybox:1", "landed": "c0", "target": "e0"},
@@ -176,14 +180,19 @@ FIELDS: Values = {
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
     "listen": ("127.0.0.1:2222",), "attempt": 3, "factor": "password", "sources": ("users", "webhook"),
-    "verdict": "yes", "authorizes": False, "ways": (("password",),),
+    "verdict": "yes", "authorizes": False, "configures": False, "ways": (("password",),),
     "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     ConnectionOpened: {"session mode": {"mode": "session"}},
-    Authenticated: {},
-    LoginBegun: {"authorizes": {"authorizes": True}},
+    Authenticated: {
+        "as it connected": {"mode": "", "image": ""},
+        "session mode": {"mode": "session", "image": "other:1"},
+        "may not choose": {"unsettled": "template", "template": "gpu", "rules": ("lab",)},
+        "no settings": {"unsettled": "config"},
+    },
+    LoginBegun: {"authorizes": {"authorizes": True}, "configures": {"configures": True}},
     NameGiven: {},
     AttemptMade: {
         "a code": {"factor": "totp"},
@@ -264,6 +273,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
 CROSSED = (
     Answered,
+    Authenticated,
     ContainerExited,
     ContainerLanded,
     ProgramExited,

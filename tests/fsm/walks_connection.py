@@ -4,6 +4,7 @@ from typing import get_args
 
 from fsm.connection import CONNECTION
 from fsm.kernel import Kind
+from protocol import codes
 from protocol.base import Effect, Event, Tell
 from protocol.connection import (
     AbortConnection,
@@ -23,6 +24,7 @@ from protocol.connection import (
     TerminateWanted,
 )
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerProgressed, StopWanted
+from protocol.settings import ExecutionMode
 from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"login_grace": 60.0, "farewell": 10.0, "close": 10.0}
@@ -37,6 +39,7 @@ class ConnectionWorld(World):
     def __init__(self, kind: Kind, seed: int) -> None:
         super().__init__(kind, seed)
         self.own = self.dice.random() < 0.3
+        self.image = "busybox"
         self.container = "absent"  # then landing, and landed or failed; and exited
         self.sessions: list[str] = []
         self.heard: dict[str, list[Event]] = {}
@@ -95,7 +98,22 @@ class ConnectionWorld(World):
         return RequestRefused(what="tcpip-forward", why="no", refused_by=by)
 
     def _logs_in(self) -> Event:
+        """With settings of its own at times: another mode, another image; or with none at all."""
         self.logged_in = True
+        match self.dice.random():
+            case chance if chance < 0.3:
+                self.own = self.dice.random() < 0.5
+                mode: ExecutionMode = "session" if self.own else "connection"
+                self.image = "own"
+                return Authenticated(username="ann", method="password", rules=("r",), mode=mode, image="own")
+            case chance if chance < 0.4:
+                why = ContainerFailed(code="BACKEND_CONFIG_ERROR", why=codes.BACKEND_CONFIG_ERROR.user)
+                self.news.append(why)
+                return Authenticated(username="ann", method="password", unsettled="config", why="no")
+            case chance if chance < 0.5:
+                text = codes.MOORAGE_TEMPLATE_REFUSED.user.format(template="gpu")
+                self.news.append(ContainerFailed(code="MOORAGE_TEMPLATE_REFUSED", why=text))
+                return Authenticated(username="ann", method="password", template="gpu", unsettled="template", why="no")
         return Authenticated(username="ann", method="password")
 
     def _opens(self) -> Event:
@@ -145,10 +163,12 @@ class ConnectionWorld(World):
             self.expect(self.own or event in self.stops, "the container is not told to end")
         if isinstance(event, SessionOpened) and self.news:
             self.expect(len(self.heard[event.session]) == 1, "a late session is told what the others know")
+            stranded = self.container == "absent"
+            self.expect(not stranded or self.heard[event.session] == self.news, "told another reason")
 
     def asked(self, effect: Effect) -> None:
         match effect:
-            case LandContainer(container="ct", image="busybox"):
+            case LandContainer(container="ct", image=self.image):
                 self.expect(not self.own and self.container == "absent" and self.logged_in, "a container too many")
                 self.container = "landing"
             case CloseConnection(why=why):

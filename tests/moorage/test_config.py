@@ -23,7 +23,7 @@ OLD_KEYS = {
     "containerssh-0.3-dump.yaml": ["listen", "dockerrun", "kuberun"],
 }
 # What is read for the sake of old files: the commented one, which is for new ones, need not show it.
-NOT_SHOWN = ("dockerrun", "listen", "configserver", "metrics", "health", "audit", "geoip")
+NOT_SHOWN = ("dockerrun", "listen", "metrics", "health", "audit", "geoip")
 HEAD = f"ssh: {{hostkeys: [host_key]}}\nauth: {{users: {{alice: {{passwordHash: '{HASH}'}}}}}}\n"
 
 

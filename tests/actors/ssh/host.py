@@ -158,7 +158,7 @@ class FakeSupervisor:
         engine: Any = None
         self.world = World(engine, nursery, recorder, self._say, "test", "test")
         self.world.on_crash = lambda actor: self.crashes.append((actor.id, str(self.said[-1])))
-        self.sources = Sources(settings.auth, verify)
+        self.sources = Sources(settings.auth, verify, configserver=settings.configserver)
         self.logins: list[AuthActor] = []
 
     def _say(self, code: Code, details: Mapping[str, Any]) -> None:
@@ -174,12 +174,20 @@ class FakeSupervisor:
         remote, auth = connection.id.rpartition(" ")[2], self.settings.auth
         client = LoginClient(connection=f"{len(self.logins):032x}", remote=remote, version=version)
         ledger = self.world.recorder.share()
-        actor = AuthActor(self.world, f"au-{len(self.logins)}", ledger, {}, transport, client, self.sources)
+        id, settings = f"au-{len(self.logins)}", connection.settings
+        actor = AuthActor(self.world, id, ledger, {}, transport, client, self.sources, settings)
         seconds = {
             "authorize": auth.authz.webhook.auth_timeout,
             "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,
+            "configure": self.settings.configserver.config_timeout,
         }
-        begun = LoginBegun(connection=connection.id, remote=remote, authorizes=bool(auth.authz.method), seconds=seconds)
+        begun = LoginBegun(
+            connection=connection.id,
+            remote=remote,
+            authorizes=bool(auth.authz.method),
+            configures=bool(self.settings.configserver.url),
+            seconds=seconds,
+        )
         self.logins.append(actor)
         self.world.spawn(actor, begun)
         return actor

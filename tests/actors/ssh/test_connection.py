@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from protocol.base import Event
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
 from protocol.session import ProgramWanted
-from protocol.settings import Auth, User
+from protocol.settings import GUEST_IMAGE, Auth, User
 from tests.actors.ssh.host import PASSWORD, USER_KEY, FakeSession, aio, open_host, settings
 
 STRANGER_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -22,7 +22,14 @@ FINGERPRINT = USER_KEY.get_fingerprint()
 async def test_a_key_logs_in_and_the_event_names_it() -> None:
     async with open_host() as host, host.client(client_version="Test_1"):
         assert host.supervisor.connections[0].events == [
-            Authenticated(username="alice", method="publickey", by=FINGERPRINT, client="SSH-2.0-Test_1")
+            Authenticated(
+                username="alice",
+                method="publickey",
+                by=FINGERPRINT,
+                client="SSH-2.0-Test_1",
+                mode="connection",
+                image=GUEST_IMAGE,
+            )
         ]
         assert host.supervisor.connections[0].id.startswith("connection 0 from 127.0.0.1:")
 
