@@ -11,7 +11,7 @@ from fsm.session_cell import COMMAND, STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN
 from protocol import codes
 from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
 from protocol.codes import Code
-from protocol.connection import LandContainer, SessionEnded, TerminateWanted
+from protocol.connection import LandContainer, LimitNears, SessionEnded, TerminateWanted
 from protocol.container import (
     ContainerExited,
     ContainerFailed,
@@ -54,6 +54,7 @@ REFUSALS: dict[tuple[str, str], Code] = {
     ("security", "subsystem"): codes.SECURITY_SUBSYSTEM_REJECTED,
     ("dockerrun", "exec"): codes.DOCKERRUN_EXEC_DISABLED,
     **dict.fromkeys((("environment", "exec"), ("environment", "subsystem")), codes.SECURITY_EXEC_FAILED_SETENV),
+    **dict.fromkeys((("limits", "exec"), ("limits", "shell"), ("limits", "subsystem")), codes.MOORAGE_LIMIT_CONTAINERS),
 }
 
 # Makers: what is noted
@@ -63,6 +64,7 @@ def open_(cell: SessionCell, event: ChannelOpened) -> Effects:
     cell.session, cell.connection, cell.image = event.session, event.connection, event.image
     cell.mode, cell.can_size_first, cell.seconds = event.mode, event.can_size_first, dict(event.seconds)
     cell.container = event.container if event.mode == "session" else ""
+    cell.failed = event.failed
     return ()
 
 
@@ -225,9 +227,13 @@ def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
     return (TellUser(text=event.line),)
 
 
+def tell_limit(cell: SessionCell, event: LimitNears) -> Effects:
+    return (TellUser(text=event.why, code=event.code),)
+
+
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
     """A served program and one that is a container's own is sent TERM; an exec ends with its connection's container."""
-    sentence = TellUser(text=codes.MOORAGE_TERMINATING.user, code=codes.MOORAGE_TERMINATING.name)
+    sentence = _last_words(event, codes.MOORAGE_TERMINATING)
     if cell.served:
         return sentence, SignalProgram(signal="TERM")
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
@@ -260,7 +266,8 @@ def give_up(cell: SessionCell, event: Event) -> Effects:
 
 def turn_away(cell: SessionCell, event: TerminateWanted) -> Effects:
     """It has no program yet. Its own container, if there is one under way, goes too."""
-    return (*leave(cell, event), *_give_up(codes.DOCKER_CONTAINER_SHUTTING_DOWN, event.why, STATUS_NOT_RUN))
+    sentence = _last_words(event, codes.DOCKER_CONTAINER_SHUTTING_DOWN)
+    return *leave(cell, event), sentence, SendExit(status=STATUS_NOT_RUN)
 
 
 def fail_create(cell: SessionCell, event: Event) -> Effects:
@@ -360,6 +367,11 @@ def _close_terminal(cell: SessionCell) -> Effects:
 
 def _give_up(code: Code, why: str, status: int) -> Effects:
     return TellUser(text=code.user.format(why=why), code=code.name), SendExit(status=status)
+
+
+def _last_words(event: TerminateWanted, code: Code) -> TellUser:
+    """The limit's own, or those of a server that ends."""
+    return TellUser(text=event.why, code=event.by) if event.by else TellUser(text=code.user, code=code.name)
 
 
 def _tell_once(cell: SessionCell, code: Code) -> Effects:

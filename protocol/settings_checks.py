@@ -6,7 +6,13 @@ from urllib.parse import urlsplit
 
 from protocol.settings import DockerConnection, Execution, Settings, Ssh
 from protocol.settings_auth_checks import auth_problems, auth_remarks
-from protocol.settings_checks_more import security_problems, security_remarks, service_problems
+from protocol.settings_checks_more import (
+    limit_problems,
+    limit_remarks,
+    security_problems,
+    security_remarks,
+    service_problems,
+)
 from protocol.settings_problem import Problem
 from protocol.settings_unserved import missed_services, refused_services
 
@@ -32,6 +38,7 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
     if not settings.state:
         yield Problem("state", "empty", "the name of a folder")
     yield from security_problems(settings.security)
+    yield from limit_problems(settings.limits)
     yield from service_problems(settings)
     yield from refused_services(settings)
 
@@ -50,6 +57,7 @@ def remarks_on(settings: Settings) -> Iterator[Problem]:
         found = "not used: Moorage removes each container itself, and must see how it ended"
         yield Problem("docker.execution.host.autoRemove", found, "", "take it out")
     yield from security_remarks(settings.security)
+    yield from limit_remarks(settings.limits)
     yield from missed_services(settings)
 
 
