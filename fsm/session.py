@@ -6,10 +6,10 @@ in which order the channel ends, is the same.
 """
 
 from fsm.kernel import Effects
-from fsm.retry import last_try
-from fsm.session_cell import COMMAND, STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
+from fsm.session_cell import STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
+from fsm.session_words import REFUSALS, death, last_words, why_of
 from protocol import codes
-from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
+from protocol.base import DeadlinePassed, Event, Size, Tell
 from protocol.codes import Code
 from protocol.connection import LandContainer, LimitNears, SessionEnded, TerminateWanted
 from protocol.container import (
@@ -48,15 +48,6 @@ from protocol.session import (
 from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.terminal import SizeWanted, TerminalClosed, TerminalOpened
 
-REFUSALS: dict[tuple[str, str], Code] = {
-    ("security", "exec"): codes.SECURITY_EXEC_REJECTED,
-    ("security", "shell"): codes.SECURITY_SHELL_REJECTED,
-    ("security", "subsystem"): codes.SECURITY_SUBSYSTEM_REJECTED,
-    ("dockerrun", "exec"): codes.DOCKERRUN_EXEC_DISABLED,
-    **dict.fromkeys((("environment", "exec"), ("environment", "subsystem")), codes.SECURITY_EXEC_FAILED_SETENV),
-    **dict.fromkeys((("limits", "exec"), ("limits", "shell"), ("limits", "subsystem")), codes.MOORAGE_LIMIT_CONTAINERS),
-}
-
 # Makers: what is noted
 
 
@@ -89,7 +80,7 @@ def note_failed(cell: SessionCell, event: ContainerFailed) -> Effects:
 
 
 def note_died(cell: SessionCell, event: ContainerExited) -> Effects:
-    cell.failed = _death(event)
+    cell.failed = death(event)
     return ()
 
 
@@ -233,7 +224,7 @@ def tell_limit(cell: SessionCell, event: LimitNears) -> Effects:
 
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
     """A served program and one that is a container's own is sent TERM; an exec ends with its connection's container."""
-    sentence = _last_words(event, codes.MOORAGE_TERMINATING)
+    sentence = last_words(event, codes.MOORAGE_TERMINATING)
     if cell.served:
         return sentence, SignalProgram(signal="TERM")
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
@@ -259,28 +250,28 @@ def tell_no_signal(cell: SessionCell, event: SignalWanted) -> Effects:
 def give_up(cell: SessionCell, event: Event) -> Effects:
     failed = event if isinstance(event, ContainerFailed) else cell.failed
     if isinstance(event, ContainerExited):
-        failed = _death(event)
+        failed = death(event)
     assert failed is not None
     return TellUser(text=failed.why, code=failed.code), SendExit(status=STATUS_NOT_RUN)
 
 
 def turn_away(cell: SessionCell, event: TerminateWanted) -> Effects:
     """It has no program yet. Its own container, if there is one under way, goes too."""
-    sentence = _last_words(event, codes.DOCKER_CONTAINER_SHUTTING_DOWN)
+    sentence = last_words(event, codes.DOCKER_CONTAINER_SHUTTING_DOWN)
     return *leave(cell, event), sentence, SendExit(status=STATUS_NOT_RUN)
 
 
 def fail_create(cell: SessionCell, event: Event) -> Effects:
-    return _give_up(codes.DOCKER_EXEC_CREATE_FAILED, _why(cell, event), STATUS_NOT_RUN)
+    return _give_up(codes.DOCKER_EXEC_CREATE_FAILED, why_of(cell, event), STATUS_NOT_RUN)
 
 
 def fail_attach(cell: SessionCell, event: Event) -> Effects:
-    return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, _why(cell, event), STATUS_NOT_RUN)
+    return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, why_of(cell, event), STATUS_NOT_RUN)
 
 
 def fail_spawn(cell: SessionCell, event: Event) -> Effects:
     status = event.status if isinstance(event, SpawnFailed) else STATUS_NOT_RUN
-    return DropStream(), *_give_up(codes.MOORAGE_SPAWN_FAILED, _why(cell, event), status)
+    return DropStream(), *_give_up(codes.MOORAGE_SPAWN_FAILED, why_of(cell, event), status)
 
 
 def inspect(cell: SessionCell, event: Event) -> Effects:
@@ -329,13 +320,13 @@ def finish_dead(cell: SessionCell, event: Event) -> Effects:
     """The container ended under the program."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
     assert exit_ is not None
-    death = _death(exit_)
-    sentence = TellUser(text=death.why, code=death.code)
+    died = death(exit_)
+    sentence = TellUser(text=died.why, code=died.code)
     return *_close_terminal(cell), sentence, SendExit(status=STATUS_KILLED)
 
 
 def finish_lost(cell: SessionCell, event: Event) -> Effects:
-    return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, _why(cell, event), STATUS_LOST))
+    return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, why_of(cell, event), STATUS_LOST))
 
 
 def finish_broken(cell: SessionCell, event: Event) -> Effects:
@@ -369,11 +360,6 @@ def _give_up(code: Code, why: str, status: int) -> Effects:
     return TellUser(text=code.user.format(why=why), code=code.name), SendExit(status=status)
 
 
-def _last_words(event: TerminateWanted, code: Code) -> TellUser:
-    """The limit's own, or those of a server that ends."""
-    return TellUser(text=event.why, code=event.by) if event.by else TellUser(text=code.user, code=code.name)
-
-
 def _tell_once(cell: SessionCell, code: Code) -> Effects:
     """A client can ask as often as it likes; the sentence is for its user, and one is enough."""
     if code.name in cell.told:
@@ -382,20 +368,6 @@ def _tell_once(cell: SessionCell, code: Code) -> Effects:
     return (TellUser(text=code.user, code=code.name),)
 
 
-def _why(cell: SessionCell, event: Event) -> str:
-    if isinstance(event, Fault):
-        return event.why
-    assert isinstance(event, DeadlinePassed)
-    key = "docker.timeouts.commandStart" if event.name == COMMAND else "the time allowed"
-    return f"it took longer than {key} ({cell.seconds[event.name]:g} s){last_try(cell)}"
-
-
 def _drawn(size: Size) -> Size | None:
     """RFC 4254 section 6.2: dimensions of zero are to be ignored."""
     return size if size.columns > 0 and size.rows > 0 else None
-
-
-def _death(event: ContainerExited) -> ContainerFailed:
-    oom = ", out of memory" if event.oom else ""
-    why = codes.MOORAGE_CONTAINER_DIED.user.format(status=event.status, oom=oom)
-    return ContainerFailed(code=codes.MOORAGE_CONTAINER_DIED.name, why=why)

@@ -314,30 +314,12 @@ FIRST = (
     Listening,
     TimerStarted,
 )
-OPTIONAL = frozenset(
-    {
-        "refused_by",
-        "probe",
-        "flaw",
-        "limited",
-        "wait",
-        "core",
-        "served",
-        "link",
-        "error",
-        "bytes_in",
-        "bytes_out",
-        "oom",
-        "taken",
-        "admitted",
-        "by",
-        "client",
-        "command",
-        "timers",
-        "failed",
-        "reached",
-    }
-)
+# fmt: off
+OPTIONAL = frozenset({
+    "refused_by", "probe", "flaw", "limited", "wait", "core", "served", "link", "error", "bytes_in",
+    "bytes_out", "oom", "taken", "admitted", "by", "client", "command", "timers", "failed", "reached",
+})
+# fmt: on
 
 
 def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event]:
