@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from fsm.policy import ChannelRefusal
 from protocol.base import Event, FaultClass, Size
 from protocol.container import Link
 from protocol.settings import Settings
@@ -310,8 +311,8 @@ class Supervisor(Protocol):
     def session_opened(self, connection: ConnectionPort, channel: Channel) -> SessionPort:
         """A session channel opens: its new actor (which has its `ChannelOpened` already), or see `may_open`."""
 
-    def may_open(self, connection: ConnectionPort) -> str:
-        """May this connection open another session? Empty: yes; else the sentence for the refusal."""
+    def may_open(self, connection: ConnectionPort) -> ChannelRefusal:
+        """May this connection open another session?"""
 
     def turned_away(self) -> None:
         """A connection was closed at once: `maxStartups` are not logged in yet."""

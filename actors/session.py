@@ -23,6 +23,7 @@ from protocol.session import (
     InspectExec,
     OpenTerminal,
     OrderSignal,
+    ProgramWanted,
     ResizeProgram,
     SendExit,
     SignalProgram,
@@ -60,6 +61,12 @@ class SessionActor(Actor):
         self.pump = Pump(channel, self.post)
         self._supervisor = supervisor
         self._served: ServedProgram | None = None
+
+    def post(self, event: Event) -> None:
+        """A program that would be one container too many is refused."""
+        if isinstance(event, ProgramWanted):
+            event = self._supervisor.admission.program(self, event)
+        super().post(event)
 
     def perform(self, effect: Effect) -> None:
         match effect:

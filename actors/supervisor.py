@@ -9,6 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from actors.actor import Actor
+from actors.admission import Admission, host_of
 from actors.auth import AuthActor
 from actors.connection import ConnectionActor
 from actors.container import ContainerActor
@@ -34,15 +35,19 @@ from actors.signal import SignalActor
 from actors.sources import Sources
 from actors.spare import SpareActor
 from actors.terminal import TerminalActor
+from actors.timer import TimerActor
 from actors.world import World
+from fsm import limits
+from fsm.policy import ChannelRefusal
 from protocol import codes
 from protocol.auth import LoginBegun
-from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
+from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed, StartTimer
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
 from protocol.settings import Docker, Settings
 from protocol.settings import Pool as PoolSettings
 from protocol.spare import HandOver, SpareWanted
+from protocol.timer import TimerStopped
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
 SESSIONS_MAX = 256
@@ -60,10 +65,12 @@ class Supervisor:
         self.world, self.settings = world, settings
         self.sources = sources or Sources(settings.auth, configserver=settings.configserver)
         self.draining = False
+        self.admission = Admission()
         self._images = Images(world)
         self._turned_away, self._turned_away_told = 0, -inf
         self.pool = Pool(world, lambda: self._pooled, self._make_spare)
         world.on_crash = self._clean_up
+        world.on_left = lambda actor: self.admission.counts.release(actor.id)
 
     # From the SSH side (ports.Supervisor)
 
@@ -81,6 +88,7 @@ class Supervisor:
             image=execution.container["Image"],
             container=f"moorage-{connection[:12]}",
             seconds={"login_grace": _login_grace(settings), "farewell": FAREWELL_S, "close": CLOSE_S},
+            reached=self.admission.connection(actor.id, remote, settings),
         )
         self.world.spawn(actor, opened)
         return actor
@@ -108,14 +116,17 @@ class Supervisor:
         self.world.spawn(actor, begun)
         return actor
 
-    def may_open(self, connection: ConnectionPort) -> str:
-        """Empty: yes; else the sentence for the refusal."""
+    def may_open(self, connection: ConnectionPort) -> ChannelRefusal:
+        """Without a sentence it may."""
         assert isinstance(connection, ConnectionActor)
         if self.draining:
-            return codes.DOCKER_CONTAINER_SHUTTING_DOWN.user
+            return ChannelRefusal(codes.DOCKER_CONTAINER_SHUTTING_DOWN.user)
+        if connection.cell.passed is not None:
+            return ChannelRefusal(connection.cell.passed.why)
         if len(connection.cell.sessions) >= SESSIONS_MAX:
-            return f"too many sessions: a connection may have {SESSIONS_MAX} open at once"
-        return ""
+            return ChannelRefusal(f"too many sessions: a connection may have {SESSIONS_MAX} open at once")
+        limit = self.admission.may_open(connection)
+        return ChannelRefusal() if limit is None else ChannelRefusal(limits.with_code(limit), "limits")
 
     def session_opened(self, connection: ConnectionPort, channel: Channel) -> SessionActor:
         """A session channel opens: its new actor, which has its first event already."""
@@ -141,7 +152,9 @@ class Supervisor:
                 "window": timeouts.window,
                 "signal": timeouts.signal,
             },
+            failed=None if connection.reached is None else limits.failure(connection.reached),
         )
+        self.admission.session(connection, actor.id)
         self.world.spawn(actor, opened)
         connection.post(SessionOpened(session=actor.id))
         return actor
@@ -206,6 +219,10 @@ class Supervisor:
 
     def order_signal(self, owner: SessionActor, effect: OrderSignal) -> None:
         self.world.spawn(SignalActor(self.world, effect.actor, owner.ledger, owner.about), effect.ordered)
+
+    def start_timer(self, owner: ConnectionActor, effect: StartTimer) -> None:
+        timer = TimerActor(self.world, effect.timer, owner.ledger, owner.about, owner.idle_s)
+        self.world.spawn(timer, effect.started)
 
     # For the pool
 
@@ -304,6 +321,8 @@ class Supervisor:
         if isinstance(actor, ConnectionActor):
             actor.transport.abort()
             self.world.post(actor.cell.container, StopWanted(why="its connection crashed"))
+            for timer in actor.cell.timers:
+                self.world.post(timer, TimerStopped())
         elif connection is not None:
             connection.post(ShimFailed(why=f"{actor.id} crashed"))
         if isinstance(actor, SessionActor):
@@ -333,7 +352,7 @@ class Supervisor:
             **self._own_labels(),
             "moorage.connection": about["connectionId"],
             "containerssh_connection_id": about["connectionId"],
-            "containerssh_ip": str(about["remoteAddr"]).rpartition(":")[0].strip("[]"),
+            "containerssh_ip": host_of(about["remoteAddr"]),
             "containerssh_username": str(about.get("username", "")),
         }
 

@@ -18,9 +18,10 @@ from fsm.session_rows import SESSION
 from fsm.signal import SIGNAL
 from fsm.spare import SPARE
 from fsm.terminal import TERMINAL
+from fsm.timer import TIMER
 from protocol.base import Event, Fault
 
-KINDS = (SERVER, CONNECTION, AUTH, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL)
+KINDS = (SERVER, CONNECTION, AUTH, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL, TIMER)
 MACHINES: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 

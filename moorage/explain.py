@@ -13,16 +13,20 @@ from protocol.ledger import Line, Scenario
 PHRASES: Mapping[str, str] = {
     "deadline_passed": "the time for {name} was over",
     # connection
-    "connection_opened": "a client connected from {remote}",
+    "connection_opened": "a client connected from {remote} {reached}",
     "auth_failed": "{username} was turned down ({method}): {why}",
-    "authenticated": "{username} was let in by {method} {by}[, rules {rules}][, template {template}][; {why}]",
+    "authenticated": (
+        "{username} was let in by {method} {by}[, rules {rules}][, template {template}][; {why}] {reached}"
+    ),
     "session_opened": "the client opened session {session}",
     "session_ended": "session {session} ended",
     "request_refused": "the client asked for {what} and was refused: {why}",
     "disconnected": "the connection was gone {why}",
     "shim_failed": "an error of ours came up: {why}",
     "drain_wanted": "the server wanted to drain",
-    "terminate_wanted": "the server's grace period was over: {why}",
+    "terminate_wanted": "it was told to end: {why}",
+    "limit_nears": "a time limit was nearly over: {why}",
+    "limit_passed": "a time limit was over: {why}",
     "close_wanted": "the server wanted it closed: {why}",
     # auth
     "login_begun": "the client began to log in",
@@ -103,6 +107,10 @@ PHRASES: Mapping[str, str] = {
     "signal_sent": "the engine took the signal",
     "signal_failed": "the engine did not take the signal ({fault}): {why}",
     "signal_delivered": "signal {signal} was delivered",
+    # timer
+    "timer_started": "{connection} was let in, and may be {limit} for {allowed_s} s",
+    "idle_measured": "nothing had moved for {idle_s} s",
+    "timer_stopped": "its connection ended",
     # server
     "listening": "it listened on {listen}",
     "shutdown_wanted": "it was told to stop: {why}",

@@ -318,6 +318,30 @@ MOORAGE_STOPPED_UNCLEAN = Code("MOORAGE_STOPPED_UNCLEAN", "error", "stopped with
     "The engine did not answer in time; the next start's sweep removes them.")
 MOORAGE_LOGIN_GRACE = Code("MOORAGE_LOGIN_GRACE", "info", "the client did not log in in time",
     "ssh.loginGrace has passed between accept and authentication; the connection was closed.")
+MOORAGE_LIMIT_CONNECTIONS = Code("MOORAGE_LIMIT_CONNECTIONS", "notice", "a connection was refused: its user or its address has enough",
+    "limits.user.connections or limits.address.connections are open. An address is counted from the first packet on, a user from the login.",
+    "too many connections: {why}")
+MOORAGE_LIMIT_SESSIONS = Code("MOORAGE_LIMIT_SESSIONS", "notice", "a session was refused: its user or its address has enough",
+    "limits.user.sessions or limits.address.sessions are open, in all connections together.",
+    "too many sessions: {why}")
+MOORAGE_LIMIT_CONTAINERS = Code("MOORAGE_LIMIT_CONTAINERS", "notice", "a login has no container: its user or its address has enough",
+    "limits.user.containers or limits.address.containers are in use. One that is being removed does not count.",
+    "too many containers: {why}")
+MOORAGE_LIMIT_LOGIN_RATE = Code("MOORAGE_LIMIT_LOGIN_RATE", "notice", "a login came too soon after others",
+    "limits.user.loginRate or limits.address.loginRate. Logins that are refused do not count.",
+    "too many logins: {why}")
+MOORAGE_LIMIT_IDLE_NEAR = Code("MOORAGE_LIMIT_IDLE_NEAR", "info", "an idle connection ends soon",
+    "limits.warning before limits.idle is over. The users of all its sessions are told; a byte in either direction keeps it.",
+    "nothing has moved here for a while; unless something does, this connection ends in {left} s")
+MOORAGE_LIMIT_IDLE = Code("MOORAGE_LIMIT_IDLE", "notice", "an idle connection is ended",
+    "No session has moved a byte for limits.idle. Programs are sent TERM and have shutdown.kill seconds.",
+    "nothing has moved here for {allowed} s; this connection ends now")
+MOORAGE_LIMIT_TOTAL_NEAR = Code("MOORAGE_LIMIT_TOTAL_NEAR", "info", "the time of a connection is nearly over",
+    "limits.warning before limits.total is over. The users of all its sessions are told.",
+    "the time for this connection is nearly over; it ends in {left} s")
+MOORAGE_LIMIT_TOTAL = Code("MOORAGE_LIMIT_TOTAL", "notice", "the time of a connection is over",
+    "limits.total has passed since the login. Programs are sent TERM and have shutdown.kill seconds.",
+    "the time for this connection, {allowed} s, is over; it ends now")
 MOORAGE_COMMAND_REFUSED = Code("MOORAGE_COMMAND_REFUSED", "notice", "the command cannot be run",
     "It holds a NUL byte or is too long to be given to a program.",
     "{why}")

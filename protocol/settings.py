@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from protocol.settings_auth import Auth as Auth
 from protocol.settings_auth import User as User
 from protocol.settings_dockerrun import DockerRun
+from protocol.settings_limits import Limits
 from protocol.settings_rules import Rule as Rule
 from protocol.settings_security import Security
 from protocol.settings_services import Audit, ConfigServer, GeoIp, Health, Metrics
@@ -178,6 +179,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     security: Security = Security()
     rules: tuple[Rule, ...] = ()
     templates: dict[str, PartTree] = {}
+    limits: Limits = Limits()
     configserver: ConfigServer = ConfigServer()
     metrics: Metrics = Metrics()
     health: Health = Health()

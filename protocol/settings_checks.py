@@ -7,7 +7,13 @@ from urllib.parse import urlsplit
 from protocol.dangers import refusals
 from protocol.settings import DockerConnection, Execution, Settings, Ssh
 from protocol.settings_auth_checks import auth_problems, auth_remarks
-from protocol.settings_checks_more import security_problems, security_remarks, service_problems
+from protocol.settings_checks_more import (
+    limit_problems,
+    limit_remarks,
+    security_problems,
+    security_remarks,
+    service_problems,
+)
 from protocol.settings_problem import Problem
 from protocol.settings_rules_checks import rule_problems, rule_remarks
 from protocol.settings_unserved import missed_services, refused_services
@@ -44,6 +50,7 @@ def per_login_problems(settings: Settings) -> Iterator[Problem]:
     host = settings.docker.connection.host
     yield from refusals(settings.docker.execution, sockets=[host.removeprefix("unix://")] if "unix://" in host else [])
     yield from security_problems(settings.security)
+    yield from limit_problems(settings.limits)
 
 
 def remarks_on(settings: Settings) -> Iterator[Problem]:
@@ -69,6 +76,7 @@ def _per_login_remarks(settings: Settings) -> Iterator[Problem]:
         found = "not used: nothing is hardened with hardening: engine"
         yield Problem("docker.execution.hardeningOff", found, advice="take it out, or write hardening: strict")
     yield from security_remarks(settings.security)
+    yield from limit_remarks(settings.limits)
 
 
 def _ssh(ssh: Ssh) -> Iterator[Problem]:

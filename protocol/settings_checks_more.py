@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from protocol.settings import Settings
 from protocol.settings_http import HttpClient, HttpServer
+from protocol.settings_limits import Limits
 from protocol.settings_problem import Problem, nearest
 from protocol.settings_security import CommandPolicy, Security
 from protocol.settings_services import Audit
@@ -67,6 +68,18 @@ def security_remarks(security: Security) -> Iterator[Problem]:
         mode = policy.mode or security.default_mode or "enable"
         if mode != "filter" and policy.allow:
             yield Problem(f"security.{key}.allow", f"not used in mode {mode}", advice="mode: filter")
+
+
+def limit_problems(limits: Limits) -> Iterator[Problem]:
+    for who, share in (("user", limits.user), ("address", limits.address)):
+        if share.login_rate.logins and not share.login_rate.period:
+            advice = "logins: 0 for no limit"
+            yield Problem(f"limits.{who}.loginRate.period", "0, and there is a number of logins", "more than 0", advice)
+
+
+def limit_remarks(limits: Limits) -> Iterator[Problem]:
+    if 0 < limits.total <= limits.idle:
+        yield Problem("limits.idle", "limits.total is over before it can be", "", "less than limits.total, or 0")
 
 
 def service_problems(settings: Settings) -> Iterator[Problem]:

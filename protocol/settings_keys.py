@@ -2,6 +2,7 @@
 
 from protocol.settings_auth_keys import AUTH_KEYS
 from protocol.settings_keys_more import LEGACY, RULES, SECURITY, SERVICES, Key
+from protocol.settings_limits_keys import LIMITS
 
 _ENGINE = "Keys in the API's spelling or in any other case. A new field is passed on with a warning."
 _SLIP = "a near miss of a known field, a field of another tree, a field given in two spellings"
@@ -140,6 +141,7 @@ KEYS: dict[str, Key] = {
     "record.commands": Key("`full`: command strings are written; `hash`: only their SHA-256."),
     **SECURITY,
     **RULES,
+    **LIMITS,
     **SERVICES,
     "backend": Key(
         "`docker`. `dockerrun` is ContainerSSH's before 0.4; a file with that tree alone need not say it.",

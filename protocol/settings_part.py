@@ -17,7 +17,7 @@ from protocol.settings_engine import TREES
 from protocol.settings_problem import is_within
 
 S = TypeVar("S", bound=Struct)
-PER_LOGIN = ("docker.execution", "docker.timeouts", "security")
+PER_LOGIN = ("docker.execution", "docker.timeouts", "security", "limits")
 # The engine is told of these once, for all.
 WHOLE_SERVER = ("docker.execution.auth",)
 

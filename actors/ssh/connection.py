@@ -186,7 +186,7 @@ class Handler(asyncssh.SSHServer):
     def session_refusal(self, open_sessions: int) -> ChannelRefusal:
         assert self.mailbox is not None
         refusal = policy.session_refusal(self.settings.security, open_sessions)
-        return refusal if refusal.why else ChannelRefusal(self._supervisor.may_open(self.mailbox))
+        return refusal if refusal.why else self._supervisor.may_open(self.mailbox)
 
     def forwarding_refusal(self, what: bytes) -> ChannelRefusal:
         return policy.forwarding_refusal(self.settings.security, what)

@@ -15,7 +15,6 @@ from typing import Protocol, cast
 import asyncssh
 from asyncssh.constants import (
     DEFAULT_LANG,
-    DISC_BY_APPLICATION,
     MSG_CHANNEL_CLOSE,
     MSG_CHANNEL_FAILURE,
     MSG_CHANNEL_OPEN,
@@ -31,6 +30,7 @@ from asyncssh.logging import SSHLogger
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, SSHPacketLogger, String, UInt32
 
 from actors.login import Rights
+from actors.ssh.farewell import Farewell
 from fsm.policy import CHANNELS, ChannelRefusal
 
 ASYNCSSH_VERSION = "2.24.1"
@@ -39,7 +39,6 @@ UNREAD_BYTES_MAX = 512 * 1024  # received and not yet parsed, because a packet b
 UNSENT_BYTES_MAX = 1024 * 1024  # replies for a client that asks and never reads; channel data stops far earlier
 CHANNELS_MAX = 1000  # in one connection, with those the client has not bothered to close
 PACKET_BYTES_MIN = 256  # a channel that wants its data in smaller pieces costs more than it is worth
-LINGER_S = 5.0
 MERGE_BYTES_MAX = 1024  # held-back input in pieces smaller than this is put together
 CLOSING = frozenset({"close_pending", "closed"})
 OPEN = frozenset({"open", "eof_pending", "eof"})
@@ -85,7 +84,7 @@ class Caller(asyncssh.SSHServerSession[bytes]):
         raise NotImplementedError
 
 
-class Connection(asyncssh.SSHServerConnection):
+class Connection(Farewell):
     """One SSH connection as the server sees it."""
 
     def __init__(
@@ -205,20 +204,6 @@ class Connection(asyncssh.SSHServerConnection):
         if error is not None and self._owner is not None:
             self.handler.crashed(error)
         super().internal_error(exc_info, error_logger)
-
-    def farewell(self, why: str) -> None:
-        """Disconnect with a reason that arrives.
-
-        asyncssh closes the channels first, and OpenSSH's client leaves on that without reading on; and it throws away
-        what the socket has not taken yet. Here a client has LINGER_S to take it.
-        """
-        if self._transport is None:
-            return
-        self._send_disconnect(DISC_BY_APPLICATION, why, DEFAULT_LANG)
-        transport, self._transport = self._transport, None
-        transport.close()
-        self._loop.call_later(LINGER_S, transport.abort)
-        self._loop.call_soon(self._cleanup, None)
 
     # Logging in.
 

@@ -150,8 +150,9 @@ class Customer:
         if not self._is_here() or self.client.told:
             return
         assert self.client.mailbox is not None
-        if refusal := self._supervisor.may_open(self.client.mailbox):
-            self._offer(RequestRefused(what="session", why=refusal))
+        refusal = self._supervisor.may_open(self.client.mailbox)
+        if refusal.why:
+            self._offer(RequestRefused(what="session", why=refusal.why, refused_by=refusal.by))
             return
         channel = FakeChannel(self.client)
         channel.port = self._supervisor.session_opened(self.client.mailbox, channel)

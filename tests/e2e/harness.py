@@ -230,6 +230,9 @@ class Said:
                 await self._lot.park()
 
 
+SECTIONS = ("security", "limits", "backend", "dockerrun", "docker", "rules", "templates", "configserver")
+
+
 class Builder:
     """Makes servers in `folder`, the working directory, so that a scenario's header holds relative names only.
 
@@ -247,8 +250,7 @@ class Builder:
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
         """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and sections. Programs are execs."""
-        given = ("security", "backend", "dockerrun", "docker", "rules", "templates", "configserver")
-        sections = {name: more.pop(name) for name in given if name in more}
+        sections = {name: more.pop(name) for name in SECTIONS if name in more}
         execution: dict[str, Any] = {
             "transport": "exec",
             "container": {"Image": FAKE_IMAGE if fake else self.image},

@@ -74,8 +74,8 @@ def run(
 
 def all_runs() -> dict[str, Run]:
     """By name, sorted. Imports the modules that hold them."""
-    names = ("end", "engine", "fault", "lost", "pool", "program", "pull", "rules", "served", "served_end", "time")
-    for name in names:
+    names = "end engine fault limits lost pool program pull rules served served_end time"
+    for name in names.split():
         import_module(f"tests.e2e.runs_{name}")
 
     return dict(sorted(RUNS.items()))

@@ -116,7 +116,7 @@ gone(
     "The client is killed between two tries of a create whose answer is lost: what the first has made is removed.",
     "create_container: lose(unavailable)",
     until="DOCKER_CONTAINER_CREATE_FAILED",
-    rows=("CN0308", "CT0404|CT0308", "CT1201"),
+    rows=("CN0308", "CT0404|CT0308", "CT1221"),
 )
 gone(
     "connection-gone-while-the-exec-starts",

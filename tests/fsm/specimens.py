@@ -17,11 +17,14 @@ from protocol.connection import (
     AuthFailed,
     ConnectionOpened,
     Disconnected,
+    LimitPassed,
     RequestRefused,
     SessionEnded,
+    TerminateWanted,
 )
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
 from protocol.image import ImageWanted, WaiterLeft
+from protocol.limits import LimitReached
 from protocol.server import Listening
 from protocol.session import (
     ChannelOpened,
@@ -39,6 +42,7 @@ from protocol.session import (
 from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.spare import SpareWanted
 from protocol.terminal import SizeWanted, TerminalOpened
+from protocol.timer import IdleMeasured, TimerStarted
 
 Values = dict[str, Any]
 
@@ -46,6 +50,11 @@ BIG, SMALL, NONE = Size(columns=132, rows=43), Size(columns=80, rows=24), Size(c
 TERMED = ContainerExited(status=143)
 FAILED = ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="the container could not be started: no")
 LANDED = ContainerLanded(container="ct", id="c0")
+STARTED = TimerStarted(connection="cn", limit="idle", allowed_s=600.0, warns=True, seconds={"warn": 540.0})
+OF_USER = LimitReached(what="connections", whose="user", may=2)
+OF_ADDRESS = LimitReached(what="connections", whose="address", may=9)
+CONTAINERS = LimitReached(what="containers", whose="user", may=1)
+LOGINS = LimitReached(what="logins", whose="address", may=5, period_s=60.0, wait_s=12.0)
 OWN = {"mode": "session", "container": "ct", "landed": "c0", "target": "c0"}
 SERVED = {"served": True, "runs_in": "ct", "target": "12"}
 PTY = {"pty": True, "size": SMALL, "terminal": "ss-tty"}
@@ -97,6 +106,14 @@ SPECIMENS: Mapping[str, Specimen] = {
         },
     ),
     "signal": Specimen({"session": "ss", "id": "c0", "signal": "TERM"}, TRIED),
+    "timer": Specimen(
+        {"connection": "cn", "allowed_s": 600.0, "quiet_s": 540.0},
+        {
+            "total": {"limit": "total"},
+            "nobody is warned": {"warns": False},
+            "total, nobody is warned": {"limit": "total", "warns": False},
+        },
+    ),
     "terminal": Specimen(
         {"target": "exec", "id": "e0", "wanted": SMALL, "sent": SMALL},
         {**TRIED, "a newer size waits": {"wanted": BIG}, "in a container": {"target": "container", "id": "c0"}},
@@ -131,6 +148,8 @@ SPECIMENS: Mapping[str, Specimen] = {
             "draining, no session": {"drain": True, "sessions": ()},
             "landed": {"landed": LANDED},
             "failed": {"failed": FAILED},
+            "with timers": {"timers": ("ti-idle", "ti-total")},
+            "its time is over": {"passed": LimitPassed(code="MOORAGE_LIMIT_TOTAL", why="it is over")},
         },
         {"NEW": {"sessions": (), "image": "", "called": "", "container": ""}, "HANDSHAKING": {"sessions": ()}},
     ),
@@ -182,16 +201,24 @@ FIELDS: Values = {
     "listen": ("127.0.0.1:2222",), "attempt": 3, "factor": "password", "sources": ("users", "webhook"),
     "verdict": "yes", "authorizes": False, "configures": False, "ways": (("password",),),
     "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable", "dice": 0.5,
+    "limit": "idle", "allowed_s": 600.0, "warns": True, "idle_s": 540.0,
 }  # fmt: skip
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
-    ConnectionOpened: {"session mode": {"mode": "session"}},
+    ConnectionOpened: {"session mode": {"mode": "session"}, "enough of its address": {"reached": OF_ADDRESS}},
     Authenticated: {
         "as it connected": {"mode": "", "image": ""},
         "session mode": {"mode": "session", "image": "other:1"},
         "may not choose": {"unsettled": "template", "template": "gpu", "rules": ("lab",)},
         "no settings": {"unsettled": "config"},
+        "with a timer": {"timers": {"ti-idle": STARTED}},
+        "enough of its user": {"reached": OF_USER},
+        "enough containers": {"reached": CONTAINERS},
+        "too soon": {"reached": LOGINS},
     },
+    TimerStarted: {"total": {"limit": "total"}, "nobody is warned": {"warns": False}},
+    IdleMeasured: {"something moved": {"idle_s": 41.5}},
+    TerminateWanted: {"by a limit": {"by": "MOORAGE_LIMIT_TOTAL"}},
     LoginBegun: {"authorizes": {"authorizes": True}, "configures": {"configures": True}},
     NameGiven: {},
     AttemptMade: {
@@ -231,7 +258,11 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "another waiter": {"waiter": "w3"},
     },
     WaiterLeft: {"another's": {"waiter": "w3"}},
-    ChannelOpened: {"session mode": {"mode": "session"}, "sizes first": {"can_size_first": True}},
+    ChannelOpened: {
+        "session mode": {"mode": "session"},
+        "sizes first": {"can_size_first": True},
+        "nothing to run in": {"failed": FAILED},
+    },
     EnvOffered: {
         "not taken": {"taken": False, "why": "too many"},
         "forbidden": {"taken": False, "why": "no", "refused_by": "security"},
@@ -243,6 +274,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "by the policy": {"refused_by": "forwarding"},
         "reverse": {"refused_by": "reverse_forwarding"},
         "enough": {"refused_by": "max_sessions"},
+        "limits": {"refused_by": "limits"},
     },
     ProgramWanted: {
         "shell": {"program": "shell"},
@@ -253,6 +285,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "shell forbidden": {"program": "shell", "admitted": False, "why": "no", "refused_by": "security"},
         "subsystem forbidden": {"program": "subsystem", "admitted": False, "why": "no", "refused_by": "security"},
         "commands off": {"admitted": False, "why": "no", "refused_by": "dockerrun"},
+        "one too many": {"admitted": False, "why": "no", "refused_by": "limits"},
         "too long for env": {"admitted": False, "why": "no", "refused_by": "environment"},
     },
     WindowChanged: {"of zero": {"size": NONE}, "of no height": {"size": Size(columns=80, rows=0)}},
@@ -293,28 +326,14 @@ FIRST = (
     SignalOrdered,
     TerminalOpened,
     Listening,
+    TimerStarted,
 )
-OPTIONAL = frozenset(
-    {
-        "refused_by",
-        "probe",
-        "flaw",
-        "limited",
-        "wait",
-        "core",
-        "served",
-        "link",
-        "error",
-        "bytes_in",
-        "bytes_out",
-        "oom",
-        "taken",
-        "admitted",
-        "by",
-        "client",
-        "command",
-    }
-)
+# fmt: off
+OPTIONAL = frozenset({
+    "refused_by", "probe", "flaw", "limited", "wait", "core", "served", "link", "error", "bytes_in",
+    "bytes_out", "oom", "taken", "admitted", "by", "client", "command", "timers", "failed", "reached",
+})
+# fmt: on
 
 
 def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event]:

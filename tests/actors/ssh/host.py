@@ -22,6 +22,7 @@ from actors.recorder import Recorder
 from actors.sources import Sources, Verify
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.world import World
+from fsm.policy import ChannelRefusal
 from protocol.auth import LoginBegun
 from protocol.base import Event
 from protocol.codes import Code
@@ -208,8 +209,8 @@ class FakeSupervisor:
         if isinstance(event, ProgramWanted):
             self._nursery.start_soon(self.script, session, event)
 
-    def may_open(self, connection: ConnectionPort) -> str:
-        return self.refusal
+    def may_open(self, connection: ConnectionPort) -> ChannelRefusal:
+        return ChannelRefusal(self.refusal)
 
     def turned_away(self) -> None:
         self.turned_away_count += 1
