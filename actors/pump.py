@@ -53,7 +53,7 @@ class Pump:
 
     # The engine's side (Sink).
 
-    def output(self, data: bytes, stderr: bool) -> None:
+    def output(self, data: bytes | memoryview, stderr: bool) -> None:
         self.bytes_out += len(data)
         self._channel.write(data, stderr)
 
@@ -71,7 +71,7 @@ class Pump:
 
     # The channel's side.
 
-    def input(self, data: bytes) -> None:
+    def input(self, data: bytes | memoryview) -> None:
         """From the client. A program that has ended, or was let go, reads nothing."""
         if self._dropped or self._nobody_reads:
             return
