@@ -103,7 +103,7 @@ class FoundContainer(Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """What an engine stream calls. All four are called in the loop's thread and never block."""
 
-    def output(self, data: bytes, stderr: bool) -> None: ...
+    def output(self, data: bytes | memoryview, stderr: bool) -> None: ...
     def output_ended(self, error: str) -> None:
         """No more output will come; `error` is empty when the engine closed it in order. Called exactly once."""
 
@@ -120,7 +120,7 @@ class Stream(Protocol):
     def outlives_output(self) -> bool:
         """The program may have closed its output and still read; else the end of the output is the end of all."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes | memoryview) -> None: ...
     def write_eof(self) -> None:
         """Half-close: the program reads end of file on stdin, its output goes on."""
 
@@ -177,7 +177,7 @@ class Agents(Protocol):
 class Channel(Protocol):
     """A session's SSH channel, as the pump and the session actor see it."""
 
-    def write(self, data: bytes, stderr: bool) -> None: ...
+    def write(self, data: bytes | memoryview, stderr: bool) -> None: ...
     def write_eof(self) -> None: ...
     def exit_status(self, status: int) -> None:
         """Send `exit-status`."""

@@ -60,7 +60,7 @@ class Pump:
 
     # The engine's side (Sink).
 
-    def output(self, data: bytes, stderr: bool) -> None:
+    def output(self, data: bytes | memoryview, stderr: bool) -> None:
         self.bytes_out += len(data)
         self.moved_at = self._clock()
         self._channel.write(data, stderr)
@@ -79,7 +79,7 @@ class Pump:
 
     # The channel's side.
 
-    def input(self, data: bytes) -> None:
+    def input(self, data: bytes | memoryview) -> None:
         """From the client. A program that has ended, or was let go, reads nothing."""
         if self._dropped or self._nobody_reads:
             return

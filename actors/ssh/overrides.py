@@ -21,16 +21,16 @@ from asyncssh.constants import (
     MSG_CHANNEL_REQUEST,
     MSG_CHANNEL_SUCCESS,
     MSG_GLOBAL_REQUEST,
-    MSG_IGNORE,
     OPEN_ADMINISTRATIVELY_PROHIBITED,
     OPEN_RESOURCE_SHORTAGE,
     OPEN_UNKNOWN_CHANNEL_TYPE,
 )
 from asyncssh.logging import SSHLogger
-from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, SSHPacketLogger, String, UInt32
+from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
 from actors.login import Rights
 from actors.ssh.farewell import Farewell
+from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
 from fsm.policy import CHANNELS, ChannelRefusal
 
 ASYNCSSH_VERSION = "2.24.1"
@@ -39,7 +39,6 @@ UNREAD_BYTES_MAX = 512 * 1024  # received and not yet parsed, because a packet b
 UNSENT_BYTES_MAX = 1024 * 1024  # replies for a client that asks and never reads; channel data stops far earlier
 CHANNELS_MAX = 1000  # in one connection, with those the client has not bothered to close
 PACKET_BYTES_MIN = 256  # a channel that wants its data in smaller pieces costs more than it is worth
-MERGE_BYTES_MAX = 1024  # held-back input in pieces smaller than this is put together
 CLOSING = frozenset({"close_pending", "closed"})
 OPEN = frozenset({"open", "eof_pending", "eof"})
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]  # as sys.exc_info() has it
@@ -84,7 +83,7 @@ class Caller(asyncssh.SSHServerSession[bytes]):
         raise NotImplementedError
 
 
-class Connection(Farewell):
+class Connection(Farewell, PacketConnection):
     """One SSH connection as the server sees it."""
 
     def __init__(
@@ -116,7 +115,7 @@ class Connection(Farewell):
         self._acknowledge_now()
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        super().data_received(data, datatype)
+        self._take(data)
         if not self._auth_complete:
             self._acknowledge_now()
         if len(self._inpbuf) > UNREAD_BYTES_MAX and self._transport is not None and not self._reading_paused:
@@ -159,12 +158,6 @@ class Connection(Farewell):
         super()._send(data)
         if self._transport is not None and self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             self._force_close(asyncssh.ConnectionLost("the client asks and does not read the answers"))
-
-    def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """asyncssh puts an empty IGNORE before every packet, to hide the IV chain of CBC. Other ciphers have none."""
-        if pkttype == MSG_IGNORE and not self._enc_alg_sc.endswith(b"-cbc"):
-            return
-        super().send_packet(pkttype, *args, handler=handler)
 
     def _recv_data(self) -> None:
         if self._transport is None:  # being closed: what is still in the buffer is not looked at
@@ -292,12 +285,12 @@ class Connection(Farewell):
     }
 
 
-class Wire(asyncssh.SSHServerChannel[bytes]):
+class Wire(PacketChannel):
     """A session channel on the wire. Delivers no input until `resume_reading` is called for the first time."""
 
     def __init__(self, conn: Connection, loop: asyncio.AbstractEventLoop, window: int, packet_size: int) -> None:
         super().__init__(conn, loop, True, False, False, 0, 0, None, "strict", window, packet_size)
-        self._link = conn
+        self._link: Connection = conn
         self._caller: Caller | None = None
 
     def open(self, peer_channel: int, window: int, packet_size: int) -> None:
@@ -322,7 +315,9 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
     def _flush_send_buf(self) -> None:
         if self._caller is None or self._session is None:
             return
-        if self._send_buf and not self._link.flows:
+        while self._send_buf and self._send_window and self._link.flows:
+            self._send_next()
+        if self._send_buf:
             self._pause_resume_writing()
             return
         super()._flush_send_buf()
@@ -335,7 +330,7 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
             last, kind = self._recv_buf[-1]
             if kind == datatype and len(last) + len(data) <= MERGE_BYTES_MAX:
                 self._recv_window -= len(data)
-                self._recv_buf[-1] = (last + data, kind)
+                self._recv_buf[-1] = (b"".join((last, data)), kind)
                 return
         super()._accept_data(data, datatype)
 

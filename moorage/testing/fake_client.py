@@ -32,7 +32,7 @@ class FakeChannel:
         self.ended = trio.Event()
         self._eof_sent = self._closing = self._gone = False
         self._reads, self._full = True, False
-        self._unsent: list[tuple[bytes, bool]] = []
+        self._unsent: list[tuple[bytes | memoryview, bool]] = []
         self._when_sent: list[Callable[[], None]] = []
         self._paused, self._starting = True, True
         self._held: list[bytes] = []
@@ -40,7 +40,7 @@ class FakeChannel:
 
     # ports.Channel: what the actor and the pump ask for.
 
-    def write(self, data: bytes, stderr: bool) -> None:
+    def write(self, data: bytes | memoryview, stderr: bool) -> None:
         if self.ended.is_set() or self._closing or self._eof_sent:
             return
         self._unsent.append((data, stderr))

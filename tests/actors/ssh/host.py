@@ -103,7 +103,7 @@ class EchoStream:
         self.paused = False
         self.closed = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.sink.output(data, False)
 
     def write_eof(self) -> None:

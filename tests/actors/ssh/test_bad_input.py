@@ -85,7 +85,8 @@ async def test_a_half_open_handshake_that_goes_away_is_told() -> None:
     async with open_host() as host, host.client() as other:
         async with raw(host) as stream:
             await stream.send_all(BANNER + UInt32(600) + b"\x08half a packet")
-        assert (await host.supervisor.connections[1].seen(Disconnected)).why == "Connection lost"
+        told = (await host.supervisor.connections[1].seen(Disconnected)).why
+        assert told == "Connection lost" or "reset" in told  # the latter when it has left our first word unread
         await still_serves(other)
 
 
