@@ -310,7 +310,7 @@ class Supervisor(Protocol):
         """May this connection open another session? Empty: yes; else the sentence for the refusal."""
 
     def turned_away(self) -> None:
-        """A connection was closed at once: `maxStartups` are not logged in yet."""
+        """A connection was closed before its login: `maxStartups` left no room for it."""
 
     def crashed(self, connection: Mailbox | None, why: str) -> None:
         """An error of ours somewhere in the shim. With no connection to blame it is only logged."""

@@ -76,6 +76,14 @@ def no_reverse(cell: ConnectionCell, event: RequestRefused) -> bool:
     return event.refused_by == "reverse_forwarding"
 
 
+def spoke_no_ssh(cell: ConnectionCell, event: Disconnected) -> bool:
+    return event.cause == "not_ssh"
+
+
+def fell_silent(cell: ConnectionCell, event: Disconnected) -> bool:
+    return event.cause == "silent"
+
+
 def sessions_suffice(cell: ConnectionCell, event: RequestRefused) -> bool:
     return event.refused_by == "max_sessions"
 
@@ -185,6 +193,7 @@ REFUSED = codes.SSH_NEW_CHANNEL_REJECTED
 FORWARD, REVERSE, ENOUGH = (codes.SECURITY_FORWARDING_REJECTED, codes.SECURITY_REVERSE_FORWARDING_REJECTED,
                             codes.SECURITY_MAX_SESSIONS)  # fmt: skip
 CRASHED = codes.MOORAGE_CONNECTION_CRASHED
+STRANGER, SILENT = codes.MOORAGE_NOT_SSH, codes.MOORAGE_CLIENT_SILENT
 ENDING = codes.MOORAGE_TERMINATING
 
 # fmt: off
@@ -196,6 +205,7 @@ ROWS = (
     Row("CN0202", S.HANDSHAKING, Authenticated,       S.LANDING,     land,        mode_is_connection, YES),
     Row("CN0203", S.HANDSHAKING, Authenticated,       S.SERVING,     None,        None,               YES),
     Row("CN0204", S.HANDSHAKING, DeadlinePassed,      S.CLOSING,     close,       None,               (LATE, NO_LOGIN), GRACE),
+    Row("CN0211", S.HANDSHAKING, Disconnected,        S.CLOSED,      None,        spoke_no_ssh,       (STRANGER, NO_LOGIN, DISCONNECTED)),
     Row("CN0205", S.HANDSHAKING, Disconnected,        S.CLOSED,      None,        None,               (NO_LOGIN, DISCONNECTED)),
     Row("CN0206", S.HANDSHAKING, RequestRefused,      None,          None,        None,               (REFUSED,)),
     Row("CN0207", S.HANDSHAKING, ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
@@ -214,6 +224,7 @@ ROWS = (
     Row("CN0315", S.LANDING,     RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
     Row("CN0316", S.LANDING,     RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0307", S.LANDING,     RequestRefused,      None,          None,        None,               (REFUSED,)),
+    Row("CN0317", S.LANDING,     Disconnected,        S.CLOSED,      release,     fell_silent,        (SILENT, DISCONNECTED)),
     Row("CN0308", S.LANDING,     Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0309", S.LANDING,     ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
     Row("CN0310", S.LANDING,     DrainWanted,         None,          note_drain),  # it may land and run first
@@ -227,6 +238,7 @@ ROWS = (
     Row("CN0413", S.SERVING,     RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
     Row("CN0414", S.SERVING,     RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0404", S.SERVING,     RequestRefused,      None,          None,        None,               (REFUSED,)),
+    Row("CN0415", S.SERVING,     Disconnected,        S.CLOSED,      release,     fell_silent,        (SILENT, DISCONNECTED)),
     Row("CN0405", S.SERVING,     Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0406", S.SERVING,     ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
     Row("CN0407", S.SERVING,     DrainWanted,         S.CLOSING,     close,       has_no_session),
@@ -243,6 +255,7 @@ ROWS = (
     Row("CN0512", S.STRANDED,    RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
     Row("CN0513", S.STRANDED,    RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0505", S.STRANDED,    RequestRefused,      None,          None,        None,               (REFUSED,)),
+    Row("CN0514", S.STRANDED,    Disconnected,        S.CLOSED,      release,     fell_silent,        (SILENT, DISCONNECTED)),
     Row("CN0506", S.STRANDED,    Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0507", S.STRANDED,    ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
     Row("CN0508", S.STRANDED,    DrainWanted,         None),  # it is on its way out already
@@ -257,6 +270,7 @@ ROWS = (
     Row("CN0612", S.DRAINING,    RequestRefused,      None,          None,        no_reverse,         (REVERSE,)),
     Row("CN0613", S.DRAINING,    RequestRefused,      None,          None,        sessions_suffice,   (ENOUGH,)),
     Row("CN0605", S.DRAINING,    RequestRefused,      None,          None,        None,               (REFUSED,)),
+    Row("CN0614", S.DRAINING,    Disconnected,        S.CLOSED,      release,     fell_silent,        (SILENT, DISCONNECTED)),
     Row("CN0606", S.DRAINING,    Disconnected,        S.CLOSED,      release,     None,               (DISCONNECTED,)),
     Row("CN0607", S.DRAINING,    ShimFailed,          S.CLOSING,     close,       None,               (CRASHED,)),
     Row("CN0608", S.DRAINING,    DrainWanted,         None),

@@ -302,6 +302,10 @@ MOORAGE_STOPPED_UNCLEAN = Code("MOORAGE_STOPPED_UNCLEAN", "error", "stopped with
     "The engine did not answer in time; the next start's sweep removes them.")
 MOORAGE_LOGIN_GRACE = Code("MOORAGE_LOGIN_GRACE", "info", "the client did not log in in time",
     "ssh.loginGrace has passed between accept and authentication; the connection was closed.")
+MOORAGE_NOT_SSH = Code("MOORAGE_NOT_SSH", "info", "what connected does not speak SSH",
+    "A scanner, a browser or a health check. It was told so in one line of plain text (RFC 4253 section 4.2) and closed.")
+MOORAGE_CLIENT_SILENT = Code("MOORAGE_CLIENT_SILENT", "info", "the client gives no sign of life",
+    "For ssh.clientAliveInterval times clientAliveCountMax nothing was heard, or its host acknowledged nothing. Its containers are removed.")
 MOORAGE_COMMAND_REFUSED = Code("MOORAGE_COMMAND_REFUSED", "notice", "the command cannot be run",
     "It holds a NUL byte or is too long to be given to a program.",
     "{why}")
@@ -332,8 +336,8 @@ LOG_WRITE_FAILED = Code("LOG_WRITE_FAILED", "error", "the log cannot be written"
     "Said once on stderr, where the lines go until the log's destination takes them again.", outside=True)
 MOORAGE_CONTROL_FAILED = Code("MOORAGE_CONTROL_FAILED", "warning", "there is no control socket",
     "The state folder's path is too long for a socket, or it is not writable. `moorage status` will not find this daemon.", outside=True)
-MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed at once: too many are logging in",
-    "ssh.maxStartups connections are not logged in yet. `turnedAway` counts them since the last such line.", outside=True)
+MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed: too many are logging in",
+    "ssh.maxStartups are not logged in yet: the address that holds the most gives way. `turnedAway` counts since the last such line.", outside=True)
 MOORAGE_CONFIG_WARNING = Code("MOORAGE_CONFIG_WARNING", "warning", "the configuration has a remark",
     "It was understood, but probably not as meant.", outside=True)
 # fmt: on

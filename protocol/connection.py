@@ -8,6 +8,8 @@ from protocol.settings import ExecutionMode
 
 # The part of the policy that refused a channel or a global request; empty: it was not the policy.
 ChannelRefusedBy = Literal["", "forwarding", "reverse_forwarding", "max_sessions"]
+# What the machine wants to know of the end of a transport. `silent`: no sign of life, from the client or from its host.
+DisconnectCause = Literal["", "not_ssh", "silent"]
 
 
 class ConnectionState(Enum):
@@ -69,6 +71,7 @@ class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
     """The transport is gone; `why` is empty for an orderly end."""
 
     why: str = ""
+    cause: DisconnectCause = ""
 
 
 class ShimFailed(Event, frozen=True, kw_only=True, tag="shim_failed"):

@@ -13,6 +13,7 @@ from protocol.connection import (
     CloseConnection,
     CloseWanted,
     ConnectionOpened,
+    DisconnectCause,
     Disconnected,
     DrainWanted,
     LandContainer,
@@ -120,7 +121,9 @@ class ConnectionWorld(World):
 
     def _disconnected(self) -> Event:
         self.gone = True
-        return Disconnected(why=self.dice.choice(("", "reset by peer")))
+        return Disconnected(
+            why=self.dice.choice(("", "reset by peer")), cause=self.dice.choice(get_args(DisconnectCause))
+        )
 
     def _server(self) -> Event:
         """Drain, terminate, close, in this order, each perhaps more than once."""
