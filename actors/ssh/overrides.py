@@ -161,6 +161,8 @@ class Connection(Peer):
             channel._flush_send_buf()
 
     def _send(self, data: bytes) -> None:
+        if self._transport is not None and self._transport.is_closing():
+            return  # asyncio has a line on stderr for each of these
         super()._send(data)
         if self._transport is not None and self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             self._force_close(asyncssh.ConnectionLost("the client asks and does not read the answers"))
