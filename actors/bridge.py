@@ -4,6 +4,7 @@ asyncssh and aiodocker want an asyncio loop; everything else is trio. Both run i
 post to a trio mailbox directly, and a trio task awaits an asyncio coroutine through `aio` or `aio_settled`.
 """
 
+import asyncio
 import selectors
 from asyncio import Handle
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -111,6 +112,12 @@ async def aio_settled(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     with trio.CancelScope(shield=True):
         result = await aio(fn, *args)
     return result  # noqa: RET504 (for mypy a cancel scope may swallow what is raised in it)
+
+
+def count_tasks() -> int:
+    """All that live, of trio and of the asyncio loop that is open here."""
+    loop = trio_asyncio.current_loop.get()
+    return trio.lowlevel.current_statistics().tasks_living + len(asyncio.all_tasks(loop) if loop is not None else ())
 
 
 def from_asyncio(fn: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:

@@ -7,7 +7,8 @@ import trio
 from actors.actor import Actor
 from actors.ports import Transport
 from actors.session import SessionActor
-from fsm.connection import CONNECTION, ConnectionCell
+from fsm.connection import ConnectionCell
+from fsm.connection_rows import CONNECTION
 from protocol.base import Effect, Event
 from protocol.connection import (
     AbortConnection,

@@ -315,7 +315,7 @@ class Supervisor(Protocol):
         """May this connection open another session?"""
 
     def turned_away(self) -> None:
-        """A connection was closed at once: `maxStartups` are not logged in yet."""
+        """A connection was closed before its login: `maxStartups` left no room for it."""
 
     def crashed(self, connection: Mailbox | None, why: str) -> None:
         """An error of ours somewhere in the shim. With no connection to blame it is only logged."""

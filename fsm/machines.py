@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fsm.auth_rows import AUTH
-from fsm.connection import CONNECTION
+from fsm.connection_rows import CONNECTION
 from fsm.container_rows import CONTAINER
 from fsm.image import IMAGE
 from fsm.kernel import Kind

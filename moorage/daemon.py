@@ -29,6 +29,7 @@ from actors.sweep import Sweeper
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
+from moorage import process
 from moorage.agent_binary import agent_binary
 from moorage.logs import Log, LogUnavailable
 from moorage.version import VERSION
@@ -96,6 +97,7 @@ class Server:
             **self._listener.statistics(),
             "pool": self.supervisor.pool.statistics(),
             "orphans": self.sweeper.statistics(),
+            "process": process.figures(),
             "actors": [actor.statistics() for actor in dict.fromkeys(world.actors.values())],
         }
 
@@ -305,6 +307,7 @@ def run_serve(
         log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
     if settings.docker.execution.disable_agent and settings.backend == "docker":
         log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
+    process.allow_files()
     try:
         trio.run(_serve_until_stopped, settings, log, on_ready)
     finally:

@@ -5,31 +5,8 @@
 machine can know (start-up, listener, crash) are emitted by the composition and marked `outside=True`.
 """
 
-from typing import Literal
-
-from msgspec import Struct
-from msgspec.structs import replace
-
-Level = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
-
-
-class Code(Struct, frozen=True):
-    """One message code.
-
-    `text` is the log line's message, `explains` the reference text of `moorage codes`, `user` the sentence a person
-    at the terminal reads (`{why}` and other fields of the event are filled in; empty: nobody is told).
-    """
-
-    name: str
-    level: Level
-    text: str
-    explains: str
-    user: str = ""
-    outside: bool = False
-
-    def quiet(self) -> "Code":
-        """The same code at debug level: one failed try of several, not yet the outcome."""
-        return replace(self, level="debug")
+from protocol.code import Code as Code
+from protocol.code import Level
 
 
 def _docker(name: str, level: Level, text: str, explains: str, user: str = "", outside: bool = False) -> Code:
@@ -342,6 +319,10 @@ MOORAGE_LIMIT_TOTAL_NEAR = Code("MOORAGE_LIMIT_TOTAL_NEAR", "info", "the time of
 MOORAGE_LIMIT_TOTAL = Code("MOORAGE_LIMIT_TOTAL", "notice", "the time of a connection is over",
     "limits.total has passed since the login. Programs are sent TERM and have shutdown.kill seconds.",
     "the time for this connection, {allowed} s, is over; it ends now")
+MOORAGE_NOT_SSH = Code("MOORAGE_NOT_SSH", "info", "what connected does not speak SSH",
+    "A scanner, a browser or a health check. It was told so in one line of plain text (RFC 4253 section 4.2) and closed.")
+MOORAGE_CLIENT_SILENT = Code("MOORAGE_CLIENT_SILENT", "info", "the client gives no sign of life",
+    "For ssh.clientAliveInterval times clientAliveCountMax nothing was heard, or its host acknowledged nothing. Its containers are removed.")
 MOORAGE_COMMAND_REFUSED = Code("MOORAGE_COMMAND_REFUSED", "notice", "the command cannot be run",
     "It holds a NUL byte or is too long to be given to a program.",
     "{why}")
@@ -372,37 +353,10 @@ LOG_WRITE_FAILED = Code("LOG_WRITE_FAILED", "error", "the log cannot be written"
     "Said once on stderr, where the lines go until the log's destination takes them again.", outside=True)
 MOORAGE_CONTROL_FAILED = Code("MOORAGE_CONTROL_FAILED", "warning", "there is no control socket",
     "The state folder's path is too long for a socket, or it is not writable. `moorage status` will not find this daemon.", outside=True)
-MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed at once: too many are logging in",
-    "ssh.maxStartups connections are not logged in yet. `turnedAway` counts them since the last such line.", outside=True)
+MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed: too many are logging in",
+    "ssh.maxStartups are not logged in yet: the address that holds the most gives way. `turnedAway` counts since the last such line.", outside=True)
 MOORAGE_CONFIG_WARNING = Code("MOORAGE_CONFIG_WARNING", "warning", "the configuration has a remark",
     "It was understood, but probably not as meant.", outside=True)
 # fmt: on
 
 ALL: dict[str, Code] = {code.name: code for code in tuple(vars().values()) if isinstance(code, Code)}
-
-# Codes of ContainerSSH that Moorage never says, and why.
-RETIRED: dict[str, str] = {
-    "DOCKER_EXEC_PID_READ_FAILED": "no process id travels through the program's own stream here",
-    "DOCKER_AGENT_READ_FAILED": "no process id travels through the program's own stream here",
-    "DOCKER_SIGNAL_FAILED_NO_PID": "signals are not sent by process id here",
-    "DOCKER_EXIT_CODE_CONTAINER_RESTARTING": "a restart policy in session mode is refused with the configuration",
-    "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
-    "DOCKER_RUN_REMOVED": "never emitted by its own project either",
-    "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
-    "AUTH_INVALID_STATUS": "a webhook's status is part of the sentence of AUTH_BACKEND_ERROR",
-    "AUTH_DISABLED": "a method that is off is not offered",
-    "AUTH_CONFIG_ERROR": "such a configuration is refused with all its problems",
-    "AUTH_OAUTH2_DEVICE_CODE_REQUEST_FAILED": "an identity provider that does not answer is AUTH_BACKEND_ERROR",
-}
-
-# Codes of ContainerSSH that will be said here when what they speak of is here.
-LATER: dict[str, str] = {
-    "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
-    "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
-    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
-    "DOCKER_FILE_WRITE": "there are no files from metadata yet",
-    "DOCKER_FILE_WRITE_FAILED": "there are no files from metadata yet",
-    "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
-    "DOCKER_AGENT_FAILED": "there is no guest agent yet",
-    "DOCKER_AGENT_LOG": "there is no guest agent yet",
-}

@@ -10,9 +10,10 @@ from protocol.timer import TimerStarted
 
 # The part of the policy, or the limit, that refused a channel or a global request; empty: it was neither.
 ChannelRefusedBy = Literal["", "forwarding", "reverse_forwarding", "max_sessions", "limits"]
-
 # Why a client that is who it says has no settings: its choice of a template, or all the rest; empty: it has.
 Unsettled = Literal["", "template", "config"]
+# What the machine wants to know of the end of a transport. `silent`: no sign of life, from the client or from its host.
+DisconnectCause = Literal["", "not_ssh", "silent"]
 
 
 class ConnectionState(Enum):
@@ -91,6 +92,7 @@ class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
     """The transport is gone; `why` is empty for an orderly end."""
 
     why: str = ""
+    cause: DisconnectCause = ""
 
 
 class ShimFailed(Event, frozen=True, kw_only=True, tag="shim_failed"):

@@ -25,11 +25,16 @@ KEYS: dict[str, Key] = {
     "ssh.ciphers": Key("Ciphers, best first. Empty: Moorage's choice.", _NAMES),
     "ssh.kex": Key("Key exchanges, best first. Empty: Moorage's choice, post-quantum ones first.", _NAMES),
     "ssh.macs": Key("Message authentication codes, best first. Empty: Moorage's choice.", _NAMES),
-    "ssh.clientAliveInterval": Key("Ask a silent client for a sign of life this often; 0: never.", "between 0 and 1s"),
-    "ssh.clientAliveCountMax": Key("So many questions without an answer end the connection."),
+    "ssh.clientAliveInterval": Key(
+        "Times `clientAliveCountMax`: a client that is silent for so long is gone. 0: not asked, TCP may notice.",
+        "between 0 and 1s",
+    ),
+    "ssh.clientAliveCountMax": Key("So many questions are asked in that time; any sign of life is an answer."),
     "ssh.loginGrace": Key("Time from the accepted connection to a successful login.", "0"),
     "ssh.maxAuthTries": Key("Failed tries to log in until the connection is closed."),
-    "ssh.maxStartups": Key("Connections that are not logged in yet; more are closed at once."),
+    "ssh.maxStartups": Key(
+        "Connections that are not logged in yet. When full, the address that holds the most gives way."
+    ),
     "docker": Key("The container engine, and the containers it makes."),
     "docker.connection": Key("Where the engine is."),
     "docker.connection.host": Key(

@@ -10,6 +10,7 @@ from actors.ports import ConnectionPort, Supervisor
 from actors.ssh.auth import Keyring
 from actors.ssh.login import Challenge, Login
 from actors.ssh.overrides import Connection, Wire
+from actors.ssh.peer import cause_of
 from actors.ssh.requests import env_refusal
 from actors.ssh.session import Session
 from actors.ssh.text import escaped
@@ -82,7 +83,7 @@ class Handler(asyncssh.SSHServer):
         try:
             if self._login is not None:
                 self._login.left()
-            self.mailbox.post(Disconnected(why=_reason(exc)))
+            self.mailbox.post(Disconnected(why=_reason(exc), cause=cause_of(exc)))
         except Exception as error:
             self.crashed(error)
 

@@ -7,25 +7,27 @@ from typing import Any
 
 import asyncssh
 
+from actors.limit import place_of
 from actors.ports import Supervisor
 from actors.ssh.auth import Keyring
 from actors.ssh.connection import Handler, crash_text
 from actors.ssh.options import listen_address, server_options
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
+from actors.ssh.startups import Startups
 from protocol.settings import Settings
 
 BACKLOG = 512
 
 
 class Listener:
-    """Accepts connections until told to stop. `turned_away` counts those closed at once, above `maxStartups`."""
+    """Accepts connections until told to stop. `turned_away` counts those for whom `maxStartups` left no room."""
 
     def __init__(self, startups_max: int, turn_away: Callable[[], None]) -> None:
         self.addresses: list[tuple[str, int]] = []
         self.turned_away = 0
-        self._startups_max, self._turn_away = startups_max, turn_away
+        self._turn_away = turn_away
         self._connections: set[Connection] = set()
-        self._startups: set[Connection] = set()
+        self._startups: Startups[Connection] = Startups(startups_max)
         self._server: asyncio.Server | None = None
 
     async def open(self, factory: Callable[[], Connection], host: str | None, port: int) -> None:
@@ -50,13 +52,16 @@ class Listener:
 
     # What connections tell (overrides.Gate).
 
-    def admit(self, conn: Connection) -> bool:
-        if len(self._startups) >= self._startups_max:
+    def admit(self, conn: Connection, host: str) -> bool:
+        loser = self._startups.add(conn, place_of(host))
+        if loser is not None:
             self.turned_away += 1
             self._turn_away()
+        if loser is conn:
             return False
+        if loser is not None:
+            loser.make_room()
         self._connections.add(conn)
-        self._startups.add(conn)
         return True
 
     def landed(self, conn: Connection) -> None:
@@ -80,7 +85,7 @@ async def open_listener(supervisor: Supervisor, settings: Settings) -> Listener:
     loop = asyncio.get_running_loop()
     listener = Listener(settings.ssh.max_startups, supervisor.turned_away)
     host, port = listen_address(settings.ssh.listen)
-    await listener.open(lambda: Connection(loop, options, listener, settings.ssh.max_auth_tries), host, port)
+    await listener.open(lambda: Connection(loop, options, listener, settings.ssh), host, port)
     return listener
 
 

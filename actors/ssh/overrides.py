@@ -31,7 +31,9 @@ from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt3
 from actors.login import Rights
 from actors.ssh.farewell import Farewell
 from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
+from actors.ssh.peer import Peer, turn_away
 from fsm.policy import CHANNELS, ChannelRefusal
+from protocol.settings import Ssh
 
 ASYNCSSH_VERSION = "2.24.1"
 
@@ -47,7 +49,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 class Gate(Protocol):
     """Who counts connections and lets them in."""
 
-    def admit(self, conn: "Connection") -> bool: ...
+    def admit(self, conn: "Connection", host: str) -> bool: ...
     def landed(self, conn: "Connection") -> None: ...
     def left(self, conn: "Connection") -> None: ...
 
@@ -83,16 +85,16 @@ class Caller(asyncssh.SSHServerSession[bytes]):
         raise NotImplementedError
 
 
-class Connection(Farewell, PacketConnection):
+class Connection(Farewell, Peer, PacketConnection):
     """One SSH connection as the server sees it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, gate: Gate, tries_max: int
+        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, gate: Gate, ssh: Ssh
     ) -> None:
-        super().__init__(loop, options)
+        super().__init__(loop, options, ssh.client_alive_interval * ssh.client_alive_count_max)
         self.auth_method = b""
         self._gate = gate
-        self._tries_max = tries_max
+        self._tries_max = ssh.max_auth_tries
         self._tries = 0
         self._requests_seen = 0
         self._socket: socket.socket | None = None
@@ -107,11 +109,13 @@ class Connection(Farewell, PacketConnection):
     # The socket.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not self._gate.admit(self):
-            cast(asyncio.Transport, transport).abort()
+        if not self._gate.admit(self, (transport.get_extra_info("peername") or ("",))[0]):
+            turn_away(cast(asyncio.Transport, transport))
             return
         self._socket = cast("socket.socket | None", transport.get_extra_info("socket"))
         super().connection_made(transport)
+        if self._socket is not None:
+            self._limit_tcp(self._socket)
         self._acknowledge_now()
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
@@ -155,6 +159,8 @@ class Connection(Farewell, PacketConnection):
             channel._flush_send_buf()
 
     def _send(self, data: bytes) -> None:
+        if self._transport is not None and self._transport.is_closing():
+            return  # asyncio has a line on stderr for each of these
         super()._send(data)
         if self._transport is not None and self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             self._force_close(asyncssh.ConnectionLost("the client asks and does not read the answers"))
@@ -167,13 +173,6 @@ class Connection(Farewell, PacketConnection):
         if self._reading_paused and self._transport is not None and len(self._inpbuf) <= UNREAD_BYTES_MAX:
             self._reading_paused = False
             self._transport.resume_reading()
-
-    def _recv_version(self) -> bool:
-        try:
-            return super()._recv_version()
-        except UnicodeDecodeError:
-            self._force_close(asyncssh.ProtocolNotSupported("The version string is not ASCII"))
-            return False
 
     def _recv_pkthdr(self) -> bool:
         received = super()._recv_pkthdr()
@@ -279,7 +278,7 @@ class Connection(Farewell, PacketConnection):
         return OPEN_ADMINISTRATIVELY_PROHIBITED, self.handler.session_refusal(len(self._channels))
 
     _packet_handlers = {
-        **asyncssh.SSHServerConnection._packet_handlers,
+        **Peer._packet_handlers,
         MSG_GLOBAL_REQUEST: _process_global_request,
         MSG_CHANNEL_OPEN: _process_channel_open,
     }

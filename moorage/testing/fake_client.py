@@ -10,7 +10,7 @@ import trio
 
 from actors.ports import ConnectionPort, SessionPort, Supervisor
 from moorage.testing.wrong import expect
-from protocol.connection import Disconnected
+from protocol.connection import DisconnectCause, Disconnected
 from protocol.session import ChannelClosed
 
 UNSENT_BYTES_HIGH = 64 * 1024
@@ -207,11 +207,11 @@ class FakeClient:
         self.left = True
         self.hang_up("")
 
-    def hang_up(self, why: str) -> None:
+    def hang_up(self, why: str, cause: DisconnectCause = "") -> None:
         """The connection is gone, with all its channels."""
         if self.lost.is_set() or self.mailbox is None:
             return
         self.lost.set()
         for channel in self.channels:
             channel.closed(why)
-        self.mailbox.post(Disconnected(why=why))
+        self.mailbox.post(Disconnected(why=why, cause=cause))

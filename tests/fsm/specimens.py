@@ -240,7 +240,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "her own name": {"username": "ann"},
     },
     AuthFailed: {},
-    Disconnected: {"in order": {"why": ""}},
+    Disconnected: {"in order": {"why": ""}, "no ssh": {"cause": "not_ssh"}, "silent": {"cause": "silent"}},
     SessionEnded: {"another's": {"session": "s3"}},
     ContainerExited: {"by TERM": {"status": 143}, "out of memory": {"status": 137, "oom": True}},
     ContainerWanted: {"session mode": {"mode": "session"}, "served": {"link": "socket"}},

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from fsm.connection import CONNECTION
+from fsm.connection_rows import CONNECTION
 from fsm.kernel import Kind
 from protocol import codes
 from protocol.base import Effect, Event, Tell
@@ -14,6 +14,7 @@ from protocol.connection import (
     CloseConnection,
     CloseWanted,
     ConnectionOpened,
+    DisconnectCause,
     Disconnected,
     DrainWanted,
     LandContainer,
@@ -165,7 +166,9 @@ class ConnectionWorld(World):
 
     def _disconnected(self) -> Event:
         self.gone = True
-        return Disconnected(why=self.dice.choice(("", "reset by peer")))
+        return Disconnected(
+            why=self.dice.choice(("", "reset by peer")), cause=self.dice.choice(get_args(DisconnectCause))
+        )
 
     def _server(self) -> Event:
         """Drain, terminate, close, in this order, each perhaps more than once."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import asyncssh
 import pytest
@@ -210,6 +211,19 @@ async def test_a_client_that_asks_and_never_reads_the_answers_is_cut_off(monkeyp
                     client.conn._send_global_request(b"keepalive@openssh.com", want_reply=True)
                 await aio(asyncio.sleep, 0)
             assert box.all(Disconnected)[0].why == "the client asks and does not read the answers"
+
+
+@pytest.mark.trio
+async def test_what_a_reset_client_would_still_be_sent_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
+    """The program writes on in the same turn of the loop, and asyncio would complain on stderr each time."""
+    async with open_host() as host, await trio.open_tcp_stream("127.0.0.1", host.port) as stream:
+        await stream.receive_some()
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.socket.close()
+        for _ in range(20):
+            connection(host)._send(b"anyone?")
+        await host.supervisor.connections[0].seen(Disconnected)
+    assert not caplog.records
 
 
 @pytest.mark.trio
