@@ -13,10 +13,10 @@ from protocol.ledger import Line, Scenario
 PHRASES: Mapping[str, str] = {
     "deadline_passed": "the time for {name} was over",
     # connection
-    "connection_opened": "a client connected from {remote} {reached}",
+    "connection_opened": "a client connected from {remote}[ {reached}]",
     "auth_failed": "{username} was turned down ({method}): {why}",
     "authenticated": (
-        "{username} was let in by {method} {by}[, rules {rules}][, template {template}][; {why}] {reached}"
+        "{username} was let in by {method} {by}[, rules {rules}][, template {template}][; {why}][ {reached}]"
     ),
     "session_opened": "the client opened session {session}",
     "session_ended": "session {session} ended",

@@ -60,7 +60,7 @@ def ends(client: FakeClient, supervisor: Supervisor, dice: Random) -> list[Calla
         client.abort,
         lambda: mailbox.post(CloseWanted(why="the server is shutting down")),
         lambda: mailbox.post(ShimFailed(why="an error of ours")),
-        lambda: (mailbox.post(DrainWanted()), mailbox.post(TerminateWanted(why="the server is shutting down"))),  # type: ignore[func-returns-value]
+        lambda: [mailbox.post(event) for event in (DrainWanted(), TerminateWanted(why="it is shutting down"))],
         lambda: None,  # it is left to the limits
         lambda: crash(dice.choice(mine)),
     ]

@@ -353,7 +353,7 @@ async def shutdown_refused(setup: Setup) -> None:
 # A client that is there no longer, and does not say so.
 
 
-@run("connection-frozen", end="the client is gone", rows=("CN0416", "CT1201"), needs=SSH)
+@run("connection-frozen", end="the client is gone", rows=("CN0419", "CT1201"), needs=SSH)
 async def frozen(setup: Setup) -> None:
     """The client's process is stopped in the middle: missed after interval x count, and its container removed."""
     async with (
