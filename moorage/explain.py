@@ -108,7 +108,7 @@ PHRASES: Mapping[str, str] = {
     "signal_failed": "the engine did not take the signal ({fault}): {why}",
     "signal_delivered": "signal {signal} was delivered",
     # timer
-    "timer_started": "{connection} was let in, and may be {limit} for {allowed_s} s",
+    "timer_started": "{connection} was let in, with {allowed_s} s of {limit} time",
     "idle_measured": "nothing had moved for {idle_s} s",
     "timer_stopped": "its connection ended",
     # server
