@@ -197,6 +197,12 @@ DIFFERENCES = (
         "it goes to stderr and the daemon goes on; RFC 3164's time",
         _given("log"),
     ),
+    Difference(
+        "configserver",
+        "false, 0 and what is empty in an answer are passed over, as are sections of the whole server",
+        "false and 0 are said, other sections refused; configserver.zeroValues: skip for answers of its Go library",
+        lambda settings, paths: settings.configserver.url != "",
+    ),
     Difference("health", "listens though it is off", "nothing listens", _given("health")),
     Difference(
         "commands",

@@ -39,6 +39,7 @@ from protocol.container import Link as LinkKind
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
+from protocol.settings_part import with_each_part
 from protocol.settings_problem import Problem
 from protocol.settings_secrets import without_secrets
 
@@ -219,16 +220,17 @@ async def _agents(
     settings: Settings, world: World, instance: Instance, links: Sequence[LinkKind] | None
 ) -> BroughtAgents | None:
     """The guest agent, if it may be used, is built and links with this engine; None: the engine's exec it is."""
-    execution = settings.docker.execution
+    executions = [one.docker.execution for one in with_each_part(settings)]
+    is_must = any(execution.transport == "served" for execution in executions)
     links = links or (ORDER if isinstance(world.engine, DockerEngine) else ())
-    if not may_be_served(execution) or not (links or execution.transport == "served"):
+    if not any(may_be_served(execution) for execution in executions) or not (links or is_must):
         return None
     why, agents = await _brought(world, instance, links) if links else ("no link is to be tried", None)
     if not why and agents is not None:
         world.say(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
         return agents
     world.agents = None
-    if execution.transport == "served":
+    if is_must:
         raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
     world.say(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
     return None

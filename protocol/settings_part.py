@@ -5,7 +5,7 @@ said, and what is not said stays. Sections and the engine's objects are laid ove
 value, lists and mappings of free names included, takes the place of the one that was there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -32,6 +32,14 @@ def may_differ(path: str) -> bool:
     if any(is_within(path, one) for one in WHOLE_SERVER):
         return False
     return any(is_within(path, one) or is_within(one, path) for one in PER_LOGIN)
+
+
+def with_each_part(settings: Settings) -> Iterator[Settings]:
+    """The settings, and what each rule and each template by itself makes of them."""
+    yield settings
+    for part in (*(rule.settings for rule in settings.rules), *settings.templates.values()):
+        if part:
+            yield overlaid(settings, part)
 
 
 def as_webhook_means(tree: Mapping[str, Any], skips_zeros: bool) -> dict[str, Any]:

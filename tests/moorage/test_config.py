@@ -73,6 +73,7 @@ def test_the_examples_are_there() -> None:
         "keys-command.yaml",
         "webhooks.yaml",
         "oidc.yaml",
+        "rules.yaml",
     }
     assert names >= {"moorage.yaml", "containerssh.yaml", "session.yaml", "private-registry.yaml", "minimal.json"}
 
@@ -89,6 +90,7 @@ def test_the_commented_file_shows_every_default_and_nothing_else(tmp_path: Path)
             "passwordHash": "",
             "totp": "",
             "methods": (),
+            "groups": (),
         }
     }
     for tree in (default, default["ssh"], default["auth"]):

@@ -53,6 +53,7 @@ MET = {
     f"{EXECUTION}.exposeAuthMetadataAsEnv": ("docker: {execution: {exposeAuthMetadataAsEnv: true}}", ""),
     "docker.timeouts.http": ("docker: {connection: {host: 'tcp://h:1'}}", ""),
     "dockerrun": ("backend: dockerrun", ""),
+    "configserver": ("configserver: {url: 'http://x'}", ""),
     "security.maxSessions": ("security: {maxSessions: 10}", "security: {maxSessions: -1}"),
     "security.signal": ("security: {signal: {mode: disable}}", ""),
     "security": ("security: {env: {deny: [x]}}", "security: {env: {allow: []}}"),

@@ -119,7 +119,8 @@ def test_a_key_with_options_and_one_for_others_to_judge(folder: Path) -> None:
         "no forwarding",
         "its own command runs: uptime",
     ]
-    more = "  authorizedKeysCommand: {command: [/bin/true], user: nobody}\n  publicKey: {method: webhook, webhook: {url: 'http://x'}}\n"
+    more = "  authorizedKeysCommand: {command: [/bin/true], user: nobody}\n"
+    more += "  publicKey: {method: webhook, webhook: {url: 'http://x'}}\n"
     (folder / "m.yaml").write_text(
         FILE.replace("auth: {users: ", "auth:\n  users: ").replace("[staff]}}}", "[staff]}}\n" + more)
     )
