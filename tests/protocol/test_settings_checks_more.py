@@ -84,6 +84,7 @@ def test_a_list_of_commands_that_is_not_used_is_told(key: str) -> None:
     ("tree", "path", "words"),
     [
         ({"configserver": {"cert": "x"}}, "configserver", "key not given"),
+        ({"configserver": {"bearerToken": "ü"}}, "configserver.bearerToken", "not ASCII"),
         ({"configserver": {"url": "localhost"}}, "configserver.url", "no URL"),
         ({"health": {"client": {"url": "x"}}}, "health.client.url", "no URL"),
         ({"health": {"client": {"key": "x"}}}, "health.client", "cert not given"),

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
-from protocol.settings import Docker, Execution, Settings, Timeouts
-from protocol.settings_part import may_differ, overlaid
+from protocol.settings import Docker, Execution, Rule, Settings, Timeouts
+from protocol.settings_part import as_webhook_means, may_differ, overlaid, with_each_part
 from protocol.settings_problem import Plain
 from protocol.settings_read import SettingsError, read_part, read_settings
-from protocol.settings_secrets import HIDDEN, without_secrets
+from protocol.settings_secrets import HIDDEN, part_without_secrets, without_secrets
 from tests.protocol.test_settings_every_key import WAY_IN
 
 BASE = Settings(
@@ -122,7 +122,33 @@ def test_no_secret_of_a_part_is_shown() -> None:
     tree = without_secrets(settings)
     shown = {"docker": {"execution": {"container": {"Env": [f"TOKEN={HIDDEN}", "PLAIN"]}}}}
     assert tree["rules"][0]["settings"] == shown and tree["templates"]["t"] == shown
+    assert part_without_secrets(settings.templates["t"]) == shown
     assert list(tree["rules"][0]["users"]) == ["a"] and "hunter2" not in str(tree)
+
+
+def test_zeros_of_a_go_program() -> None:
+    tree = {
+        "ssh": {"listen": ":1"},
+        "backend": "",
+        "docker": {"execution": {"host": {"Memory": 0, "Binds": None, "Init": False, "PidsLimit": 5}, "mode": ""}},
+        "security": {"maxSessions": 0},
+    }
+    assert as_webhook_means(tree, True) == {"docker": {"execution": {"host": {"PidsLimit": 5}}}}
+    assert as_webhook_means(tree, False) == {key: value for key, value in tree.items() if key != "backend"}
+
+
+def test_zeros_are_looked_for_only_so_deep() -> None:
+    tree: dict[str, Any] = {"x": 0}
+    for _ in range(40):
+        tree = {"x": tree}
+    assert as_webhook_means({"docker": tree}, True) == {"docker": tree}
+
+
+def test_the_settings_and_what_each_part_makes_of_them() -> None:
+    tree = {"security": {"maxSessions": 1}}
+    rules = (Rule(name="a", settings=tree), Rule(name="b", templates=("t",)))
+    settings = Settings(rules=rules, templates={"t": {"security": {"maxSessions": 2}}})
+    assert [one.security.max_sessions for one in with_each_part(settings)] == [-1, 1, 2]
 
 
 # --- properties --------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from actors.login import Client, Grant
 from actors.ports import OutsideFault
 from actors.sources import Said, Sources
 from protocol.settings_auth import Auth
-from protocol.settings_part import as_webhook_means
 from protocol.settings_services import ConfigServer
 from protocol.webhook import BinaryValue, Value
 from tests.webservice import Answer, Tree, WebService, open_service, status
@@ -124,14 +123,3 @@ async def test_a_tree_that_is_too_deep_is_refused_in_both_ways_of_reading() -> N
         async with asked(config({"docker": {"execution": {"host": {"new": deep}}}}), zero_values=zeros) as (sources, _):
             answer = await said(sources)
             assert answer.verdict == "no" and "too large" in answer.why
-
-
-async def test_zeros_of_a_go_program() -> None:
-    tree = {
-        "ssh": {"listen": ":1"},
-        "backend": "",
-        "docker": {"execution": {"host": {"Memory": 0, "Binds": None, "Init": False, "PidsLimit": 5}, "mode": ""}},
-        "security": {"maxSessions": 0},
-    }
-    assert as_webhook_means(tree, True) == {"docker": {"execution": {"host": {"PidsLimit": 5}}}}
-    assert as_webhook_means(tree, False) == {key: value for key, value in tree.items() if key != "backend"}
