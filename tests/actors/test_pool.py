@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from actors.container import ContainerActor
 from actors.recorder import Recorder
@@ -41,6 +43,35 @@ async def test_in_mode_session_without_an_agent_there_are_none(autojump_clock: t
     async with FakeEngine.open() as engine, pool_of(engine, "session") as supervisor:
         await trio.sleep(60)
         assert supervisor.pool.made == 0 and not engine.alive
+
+
+OTHER: list[tuple[dict[str, Any], bool]] = [
+    ({"shell_command": ("/bin/ash",), "subsystems": {}, "expose_auth_metadata_as_env": True}, True),
+    ({"container": {"Image": "other:1"}}, False),
+    ({"host": {"Memory": 0}}, False),
+    ({"network": {"EndpointsConfig": {}}}, False),
+    ({"platform": {"os": "linux"}}, False),
+    ({"idle_command": ("/bin/sleep", "1")}, False),
+    ({"containername": "alice"}, False),
+    ({"image_pull_policy": "Always"}, False),
+    ({"transport": "exec"}, False),
+    ({"mode": "session"}, False),
+]
+
+
+@pytest.mark.parametrize(("more", "fits"), OTHER, ids=lambda item: "-".join(item) if isinstance(item, dict) else "")
+@pytest.mark.trio
+async def test_a_spare_fits_who_would_have_the_same_container(
+    autojump_clock: trio.testing.MockClock, more: dict[str, Any], fits: bool
+) -> None:
+    async with FakeEngine.open() as engine, pool_of(engine, "connection") as supervisor:
+        await trio.sleep(30)
+        docker = supervisor.settings.docker
+        own = replace(docker, execution=replace(docker.execution, **more))
+        assert supervisor.pool.claim("cn-1", "moorage-0123456789ab", own) is fits
+        assert supervisor.pool.hits == fits and supervisor.pool.misses == 0
+        slow = replace(docker, timeouts=replace(docker.timeouts, container_stop=1.0))
+        assert not supervisor.pool.claim("cn-2", "moorage-0123456789ac", slow)
 
 
 @pytest.mark.trio
