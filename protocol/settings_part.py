@@ -20,6 +20,8 @@ S = TypeVar("S", bound=Struct)
 PER_LOGIN = ("docker.execution", "docker.timeouts", "security", "limits")
 # The engine is told of these once, for all.
 WHOLE_SERVER = ("docker.execution.auth",)
+# What lifts a refusal: the operator's own hand writes it, in the file.
+FILE_ONLY = ("docker.execution.allowDangerous",)
 
 
 # Sections that ContainerSSH's own library writes into an answer and ContainerSSH does not look at.
@@ -27,9 +29,9 @@ _PASSED_OVER = frozenset({"ssh", "configserver", "auth", "log", "metrics", "geoi
 _DEPTH_MAX = 32
 
 
-def may_differ(path: str) -> bool:
-    """`path`, as in the whole file, is of the part that may differ, or leads to it."""
-    if any(is_within(path, one) for one in WHOLE_SERVER):
+def may_differ(path: str, is_file: bool = True) -> bool:
+    """`path`, as in the whole file, is of the part that may differ, or leads to it. `is_file`: the file says so."""
+    if any(is_within(path, one) for one in (*WHOLE_SERVER, *(() if is_file else FILE_ONLY))):
         return False
     return any(is_within(path, one) or is_within(one, path) for one in PER_LOGIN)
 

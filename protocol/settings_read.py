@@ -96,7 +96,7 @@ def read_settings(tree: object) -> Reading:
 
 def read_part(tree: object, path: str) -> tuple[dict[str, Any], list[Problem]]:
     """Read a part of the settings from elsewhere, by the rules of the file. `path`: what problems say it lies under."""
-    reader = _Reader()
+    reader = _Reader(is_file=False)
     taken = reader.read_part(tree, path)
     return {} if taken is UNSET else taken, reader.problems
 
@@ -107,7 +107,8 @@ class _Reader:
     `part`: the path of the part that is being read (see settings_part.py); None: it is the whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_file: bool = True) -> None:
+        self.is_file = is_file
         self.part: str | None = None
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
@@ -302,7 +303,7 @@ class _Reader:
             faults = len(self.problems)
             if field is None:
                 self._unknown(here, str(key), value, list(fields))
-            elif self.part is not None and not may_differ(self._key(here)):
+            elif self.part is not None and not may_differ(self._key(here), self.is_file):
                 self.refuse(here, "this is of the whole server", f"{', '.join(PER_LOGIN)}", "write it outside of rules")
             elif resolved(value) is None:
                 pass  # a key without a value keeps its default

@@ -111,6 +111,7 @@ def test_only_a_part_is_meant_where_a_part_begins_and_ends() -> None:
 
 def test_may_differ() -> None:
     assert may_differ("docker") and may_differ("docker.execution.host") and may_differ("security.shell.mode")
+    assert may_differ("docker.execution.allowDangerous") and not may_differ("docker.execution.allowDangerous", False)
     assert not may_differ("docker.connection") and not may_differ("docker.execution.auth") and not may_differ("ssh")
 
 
