@@ -125,3 +125,9 @@ def test_groups() -> None:
     said = {"groups": Value("lab-1,lab-2 staff"), "OIDC_USERINFO_GROUPS": Value(" x "), "group": Value("no")}
     assert groups_of(auth, "alice", said) == ("staff", "lab-1", "lab-2", "x")
     assert groups_of(auth, "bob", {}) == ()
+
+
+def test_a_rule_that_only_allows_lies_over_nothing() -> None:
+    settings = Settings(rules=(Rule(name="all", templates=("t",)), Rule(name="b", settings=image("b:1"))))
+    assert [layer.origin for layer in layers(settings, ALICE)] == ["rule b"]
+    assert choose(settings, ALICE).rules == ("all", "b")
