@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class ConnectionActor(Actor):
     """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own.
 
-    `settings` are those that held when it was accepted, whatever the file says by now; after the login, its own.
-    `reached`: the limit for which it was let in and gets nothing.
+    `settings` and `sources` are those that held when it was accepted, whatever the file says by now; after the login,
+    `settings` are its own. `reached`: the limit for which it was let in and gets nothing.
     """
 
     kind = CONNECTION
@@ -50,6 +50,7 @@ class ConnectionActor(Actor):
     ) -> None:
         super().__init__(supervisor.world, id, ledger, about)
         self.transport, self.connection, self.settings = transport, connection, settings
+        self.sources = supervisor.sources
         self.opened = 0
         self.reached: LimitReached | None = None
         self._stirred_at = trio.current_time()

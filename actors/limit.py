@@ -33,6 +33,10 @@ class FailureCount:
         self._limit, self._period_s, self._clock = limit, period_s, clock
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
+    def go_on(self, before: "FailureCount") -> None:
+        """With what another has counted, under our own limit."""
+        self._failures = OrderedDict((key, deque(times, maxlen=self._limit)) for key, times in before._failures.items())
+
     def failed(self, key: str) -> None:
         if not self._period_s:
             return

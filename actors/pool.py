@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import trio
@@ -16,7 +17,7 @@ from protocol.connection import DrainWanted
 from protocol.container import ContainerFailed
 from protocol.settings import Docker
 from protocol.settings import Pool as PoolSettings
-from protocol.spare import SpareWanted, StaleFound
+from protocol.spare import SpareWanted
 
 Make = Callable[[SpareWanted, Callable[[SpareActor], None]], SpareActor]
 
@@ -81,16 +82,30 @@ class Pool:
         lately = sum(when >= now - DEMAND_S for when in self._logins)
         return min(self._settings.max, max(lately, bool(self._logins)))
 
+    def adopt(self) -> None:
+        """There are new settings. Spares that would be made otherwise now, or are too many, go."""
+        waiting = [spare for spare in self._spares if not spare.promised]
+        fitting = [spare for spare in waiting if shape(spare.settings.docker) == shape(self._docker())]
+        for spare in waiting:
+            if spare not in fitting:
+                spare.retire("the configuration has changed")
+        for spare in fitting[self.wanted :]:
+            spare.retire("fewer are wanted")
+        self._failures, self._not_before = 0, 0.0
+        self._wake.set()
+
     def claim(self, owner: str, container: str, docker: Docker) -> bool:
         """Promise a spare to a login that has these settings; False: there is none, or they make another container."""
-        if not self._settings.size or shape(docker) != shape(self._docker()):
+        wanted = shape(docker)
+        if not self._settings.size or wanted != shape(self._docker()):
             return False
         self._logins.append(trio.current_time())
         self._wake.set()
         for spare in self._spares:
             ready = self.world.actors.get(spare.cell.container)
+            fits = spare.is_ready and shape(spare.settings.docker) == wanted
             # Not one that is unwatched: it may be gone, and the login would find that out.
-            if spare.is_ready and ready is not None and ready.cell.state == "RUNNING":
+            if fits and ready is not None and ready.cell.state == "RUNNING":
                 # At once, so that an owner that goes before the claim is heard ends the right container.
                 self.world.alias(container, ready)
                 spare.claim(owner, container)
@@ -106,9 +121,7 @@ class Pool:
             spare.post(DrainWanted())
 
     async def run(self) -> None:
-        """For ever: fill, and look whether the image has changed."""
-        if not self._settings.size:
-            return
+        """For ever: fill, and look whether the image has changed. Without a pool, until a reload brings one."""
         looked = trio.current_time()
         while True:
             wait_s = self._top_up()
@@ -121,6 +134,8 @@ class Pool:
 
     def _top_up(self) -> float:
         """Make one if it is time to; seconds until it is worth asking again."""
+        if not self._settings.size:
+            return inf
         now = trio.current_time()
         filling = sum(spare.cell.state in ("EMPTY", "FILLING") for spare in self._spares)
         there = sum(not spare.promised for spare in self._spares)
@@ -163,12 +178,14 @@ class Pool:
     async def _look(self) -> None:
         """Spares whose image has moved on are replaced. An engine that does not answer is asked again later."""
         engine = self.world.engine
+        if not self._spares:
+            return
         try:
             now = await engine.inspect_image(self._image)
             for spare in tuple(self._spares):
                 if spare.is_ready and not spare.image_id:
                     spare.image_id = await engine.container_image(spare.cell.container)
                 if spare.is_ready and spare.image_id not in ("", now):
-                    spare.post(StaleFound(why="its image has changed"))
+                    spare.retire("its image has changed")
         except EngineFault:
             return

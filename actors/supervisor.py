@@ -72,6 +72,25 @@ class Supervisor:
         world.on_crash = self._clean_up
         world.on_left = lambda actor: self.admission.counts.release(actor.id)
 
+    def adopt(self, settings: Settings, sources: Sources) -> None:
+        """For connections from now on; those that are there keep what they have."""
+        sources.go_on(self.sources)
+        old, self.settings, self.sources = self.sources, settings, sources
+        self.pool.adopt()
+        self.world.start(self._close_late, old)
+
+    async def _close_late(self, sources: Sources) -> None:
+        """When the last connection that was accepted with them has gone."""
+        try:
+            while self._are_asked(sources):  # noqa: ASYNC110  # nobody is in a hurry for it
+                await trio.sleep(CLOSE_S)
+        finally:
+            with trio.CancelScope(shield=True):
+                await sources.close()
+
+    def _are_asked(self, sources: Sources) -> bool:
+        return any(isinstance(a, ConnectionActor) and a.sources is sources for a in self.world.actors.values())
+
     # From the SSH side (ports.Supervisor)
 
     def connection_made(self, transport: Transport, remote: str) -> ConnectionActor:
@@ -100,7 +119,7 @@ class Supervisor:
         auth, server = settings.auth, settings.configserver
         client = Client(connection=connection.connection, remote=about["remoteAddr"], version=version)
         id = f"au-{connection.connection[:12]}"
-        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, self.sources, settings)
+        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, connection.sources, settings)
         seconds = {
             "authorize": auth.authz.webhook.auth_timeout,
             "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,

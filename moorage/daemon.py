@@ -11,10 +11,12 @@ from random import Random
 from typing import Any, cast
 
 import trio
+from anyio.abc import SocketStream
 from msgspec.structs import replace
 
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
 from actors.bridge import aio, open_loop
+from actors.control import say as tell
 from actors.control import serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
@@ -22,6 +24,7 @@ from actors.instance import Instance
 from actors.orders import may_be_served
 from actors.ports import Engine, EngineFault
 from actors.recorder import Recorder
+from actors.reload import Reloaded, Reloads, Reread
 from actors.server import ServerActor
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.supervisor import Supervisor
@@ -31,7 +34,9 @@ from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
 from moorage import process
 from moorage.agent_binary import agent_binary
+from moorage.cannot_serve import CannotServe, alone
 from moorage.logs import Log, LogUnavailable
+from moorage.reloading import Adopted, reloads_of
 from moorage.version import VERSION
 from protocol import codes
 from protocol.codes import Code
@@ -41,6 +46,7 @@ from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
 from protocol.settings_part import with_each_part
 from protocol.settings_problem import Problem
+from protocol.settings_read import Reading
 from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
@@ -49,22 +55,21 @@ GONE_S = 20.0  # how long the last removals may take at the end
 def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
 
 
-class CannotServe(Exception):
-    """The daemon cannot start; the text is one sentence, with its code in front."""
-
-
 class Server:
     """A running daemon. `addresses` are (host, port) pairs as bound."""
 
-    def __init__(self, actor: ServerActor, supervisor: Supervisor, sweeper: Sweeper, listener: Listener) -> None:
+    def __init__(
+        self, actor: ServerActor, supervisor: Supervisor, sweeper: Sweeper, listener: Listener, reloads: Reloads
+    ) -> None:
         self.addresses = listener.addresses
-        self.supervisor, self.sweeper = supervisor, sweeper
+        self.supervisor, self.sweeper, self.reloads = supervisor, sweeper, reloads
         self._actor, self._listener = actor, listener
         self._stopped = trio.Event()
 
     async def run(self) -> None:
         """The server actor's life."""
         await self._actor.run()
+        self.reloads.end()
         self._stopped.set()
 
     async def wait_stopped(self) -> None:
@@ -86,6 +91,10 @@ class Server:
     def shutdown(self, why: str) -> None:
         """Begin to end: stop accepting, let sessions end within the grace. A second call makes haste."""
         self._actor.post(ShutdownWanted(why=why))
+
+    async def reload(self, by: str = "the program that serves") -> Reloaded:
+        """Read the settings again; connections from now on have them. What could not be used changes nothing."""
+        return await self.reloads.reload(by)
 
     def statistics(self) -> dict[str, Any]:
         """What `moorage status` shows: the daemon's state, its listener's counts, and every actor."""
@@ -111,23 +120,26 @@ async def serve(
     engine: Engine | None = None,
     dice: Random | None = None,
     links: Sequence[LinkKind] | None = None,
+    reread: Reread | None = None,
+    adopted: Adopted = lambda settings: None,
 ) -> AsyncIterator[Server]:
     """Serve until the block is left; then shut down in order and leave nothing behind, cancelled or not.
 
     `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
     settings name. `links` to the guest agent are tried in this order; with an `engine` of yours the default is none.
+    `reread` gives the settings for `Server.reload`, in a thread of its own; `adopted` is told of those in force.
     Raises `CannotServe`; what the block raises comes out as it is.
     """
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(_live, settings, say, engine, dice, links, leaving)
+            server: Server = await nursery.start(_live, settings, say, engine, dice, links, reread, adopted, leaving)
             try:
                 yield server
             finally:
                 leaving.set()
     except BaseExceptionGroup as group:
-        raise _alone(group) from None
+        raise alone(group) from None
 
 
 async def _live(
@@ -136,6 +148,8 @@ async def _live(
     engine: Engine | None,
     dice: Random | None,
     links: Sequence[LinkKind] | None,
+    reread: Reread | None,
+    adopted: Adopted,
     leaving: trio.Event,
     *,
     task_status: trio.TaskStatus[Server],
@@ -164,7 +178,12 @@ async def _live(
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
                     listener = await _listener(supervisor, settings)
-                    server = _server(settings, supervisor, sweeper, listener)
+
+                    async def bring(new: Settings) -> BroughtAgents | None:
+                        return await _agents(new, world, instance, links)
+
+                    reloads = reloads_of(settings, supervisor, listener, reread, bring, adopted)
+                    server = _server(settings, supervisor, sweeper, listener, reloads)
                     nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
@@ -178,23 +197,20 @@ async def _live(
                     nursery.cancel_scope.cancel()
 
 
-def _server(settings: Settings, supervisor: Supervisor, sweeper: Sweeper, listener: Listener) -> Server:
+def _server(
+    settings: Settings, supervisor: Supervisor, sweeper: Sweeper, listener: Listener, reloads: Reloads
+) -> Server:
     def stop() -> None:
         supervisor.draining = True
         listener.stop_accepting()
 
-    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop, supervisor.pool.drain)
+    ledger = supervisor.world.recorder.share()
+    actor = ServerActor(supervisor.world, ledger, {}, stop, supervisor.pool.drain, reloads)
+    reloads.post = actor.post
     listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
     seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
-    return Server(actor, supervisor, sweeper, listener)
-
-
-def _alone(error: BaseException) -> BaseException:
-    """Trio wraps what ends a nursery in a group; one error alone is taken out of all of them."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    return Server(actor, supervisor, sweeper, listener, reloads)
 
 
 @asynccontextmanager
@@ -262,8 +278,12 @@ async def _instance(settings: Settings) -> AsyncIterator[Instance]:
 
 async def _control(path: Path, server: Server, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
     """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
+
+    async def reload(stream: SocketStream, argument: bytes) -> None:
+        await tell(stream, await server.reload("moorage reload"))
+
     try:
-        await serve_control(path, {"status": server.statistics}, task_status=task_status)
+        await serve_control(path, {"status": server.statistics}, {"reload": reload}, task_status=task_status)
     except OSError as error:
         log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
         with suppress(RuntimeError):  # it may have served for a while
@@ -294,31 +314,43 @@ def run_serve(
     record: str | None = None,
     on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
     warnings: Iterable[Problem] = (),
+    reread: Callable[[], Reading] | None = None,
 ) -> int:
     """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
 
     Raises `CannotServe` with one sentence.
     """
-    if record is not None:
-        settings = replace(settings, record=replace(settings.record, directory=record))
+
+    def told(reading: Reading) -> Settings:
+        """Its settings as they are to hold, when its remarks are in the log."""
+        for warning in reading.warnings:
+            log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
+        used = reading.settings
+        return used if record is None else replace(used, record=replace(used.record, directory=record))
+
     try:
         log = Log(settings.log)
     except LogUnavailable as error:
         raise CannotServe(str(error)) from error
-    for warning in warnings:
-        log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
+    settings = told(Reading(settings, tuple(warnings)))
     if settings.docker.execution.disable_agent and settings.backend == "docker":
         log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
     process.allow_files()
     try:
-        trio.run(_serve_until_stopped, settings, log, on_ready)
+        trio.run(_serve_until_stopped, settings, log, on_ready, None if reread is None else lambda: told(reread()))
     finally:
         log.close()
     return 0
 
 
-async def _serve_until_stopped(settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None]) -> None:
-    async with serve(settings, say=log.write) as server, trio.open_nursery() as nursery:
+async def _serve_until_stopped(
+    settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None], reread: Reread | None
+) -> None:
+    def adopted(settings: Settings) -> None:
+        log.follow(settings.log)
+
+    served = serve(settings, say=log.write, reread=reread, adopted=adopted)
+    async with served as server, trio.open_nursery() as nursery:
         nursery.start_soon(_heed_signals, server, log)
         on_ready(server.addresses)
         await server.wait_stopped()
@@ -326,10 +358,11 @@ async def _serve_until_stopped(settings: Settings, log: Log, on_ready: Callable[
 
 
 async def _heed_signals(server: Server, log: Log) -> None:
-    """INT and TERM end the server, a second one makes haste; HUP reopens the log file."""
+    """INT and TERM end the server, a second one makes haste; HUP reopens the log and reads the configuration again."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for number in signals:
             if number == signal.SIGHUP:
                 log.reopen()
+                server.reloads.want(signal.Signals(number).name)
             else:
                 server.shutdown(signal.Signals(number).name)

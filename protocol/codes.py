@@ -289,6 +289,10 @@ MOORAGE_TERMINATING = Code("MOORAGE_TERMINATING", "notice", "shutting down: sess
     "the server is shutting down; this session ends now")
 MOORAGE_KILLING = Code("MOORAGE_KILLING", "notice", "shutting down: what is left is closed and removed",
     "Sessions did not end in time.")
+MOORAGE_RELOADED = Code("MOORAGE_RELOADED", "notice", "the configuration was read again",
+    "details.changes tells what is new; connections that are there keep what they have. Some keys wait for a restart, and are marked.")
+MOORAGE_RELOAD_REFUSED = Code("MOORAGE_RELOAD_REFUSED", "error", "the configuration was not taken; the old one stays",
+    "It cannot be read or used, and details.why has all that is wrong with it; or the server is shutting down.")
 MOORAGE_STOPPED = Code("MOORAGE_STOPPED", "notice", "stopped",
     "Nothing of ours is left running.")
 MOORAGE_STOPPED_UNCLEAN = Code("MOORAGE_STOPPED_UNCLEAN", "error", "stopped with containers not yet confirmed as removed",

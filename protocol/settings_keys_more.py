@@ -92,7 +92,10 @@ SECURITY: dict[str, Key] = {
     ),
 }  # fmt: skip
 
-_PART = "What is not said stays; `docker.execution` (without `auth`), `docker.timeouts`, `security` and `limits` may be in it."
+_PART = (
+    "What is not said stays; `docker.execution` (without `auth`), `docker.timeouts`, `security` and `limits` may be in "
+    "it."
+)
 RULES: dict[str, Key] = {
     "rules": Key("Ours: other settings for some logins; all that a login meets are laid over, in this order."),
     "rules[].name": Key("What logs, recordings and `moorage explain` call it.", "no name, one that another rule has"),

@@ -54,7 +54,7 @@ class DockerEngine:
         self._control = control
         self._streams = streams
         self._http_s = http_s
-        self._credentials = credentials
+        self.credentials = credentials
         self._closed = False
 
     @classmethod
@@ -145,7 +145,7 @@ class DockerEngine:
             params["platform"] = text
         fields = {name: auth[name] for name in RegistryAuth.__struct_fields__ if auth.get(name)}
         who = from_settings(RegistryAuth(**fields), registry_of(reference))
-        who = who or await self._credentials.find(reference, progress)
+        who = who or await self.credentials.find(reference, progress)
         headers = {"X-Registry-Auth": header(who)} if who else {}
         await aio(self._unbounded, self._pull, params, headers, PullProgress(reference), progress)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncssh
+from msgspec import Struct
 
 from actors.limit import place_of
 from actors.ports import Supervisor
@@ -14,20 +15,38 @@ from actors.ssh.connection import Handler, crash_text
 from actors.ssh.options import listen_address, server_options
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
 from actors.ssh.startups import Startups
-from protocol.settings import Settings
+from protocol.settings import Settings, Ssh
 
 BACKLOG = 512
 
 
-class Listener:
-    """Accepts connections until told to stop. `turned_away` counts those for whom `maxStartups` left no room."""
+class Terms(Struct, frozen=True):
+    """What a connection that is accepted now is met with. Made ready as a whole, because it may fail."""
 
-    def __init__(self, startups_max: int, turn_away: Callable[[], None]) -> None:
+    options: asyncssh.SSHServerConnectionOptions
+    ssh: Ssh
+
+
+def terms(supervisor: Supervisor, settings: Settings) -> Terms:
+    """Reads host keys and authorized keys, so not for the loop's thread once it serves. Raises BadKey or ValueError."""
+    keyring = Keyring(settings.auth)
+    options = server_options(settings, lambda: Handler(supervisor, keyring))
+    return Terms(options, settings.ssh)
+
+
+class Listener:
+    """Accepts connections until told to stop. `turned_away` counts those for whom `maxStartups` left no room.
+
+    `terms` may be exchanged at any time; connections that are there keep theirs.
+    """
+
+    def __init__(self, terms: Terms, turn_away: Callable[[], None]) -> None:
+        self.terms = terms
         self.addresses: list[tuple[str, int]] = []
         self.turned_away = 0
         self._turn_away = turn_away
         self._connections: set[Connection] = set()
-        self._startups: Startups[Connection] = Startups(startups_max)
+        self._startups: Startups[Connection] = Startups()
         self._server: asyncio.Server | None = None
 
     async def open(self, factory: Callable[[], Connection], host: str | None, port: int) -> None:
@@ -53,7 +72,7 @@ class Listener:
     # What connections tell (overrides.Gate).
 
     def admit(self, conn: Connection, host: str) -> bool:
-        loser = self._startups.add(conn, place_of(host))
+        loser = self._startups.add(conn, place_of(host), self.terms.ssh.max_startups)
         if loser is not None:
             self.turned_away += 1
             self._turn_away()
@@ -80,12 +99,13 @@ async def open_listener(supervisor: Supervisor, settings: Settings) -> Listener:
     """
     assert asyncssh.__version__ == ASYNCSSH_VERSION, f"overrides.py is written for asyncssh {ASYNCSSH_VERSION}"
     logging.getLogger("asyncssh").setLevel(logging.WARNING)  # at INFO it writes commands down
-    keyring = Keyring(settings.auth)
-    options = server_options(settings, lambda: Handler(supervisor, keyring))
     loop = asyncio.get_running_loop()
-    listener = Listener(settings.ssh.max_startups, supervisor.turned_away)
-    host, port = listen_address(settings.ssh.listen)
-    await listener.open(lambda: Connection(loop, options, listener, settings.ssh), host, port)
+    listener = Listener(terms(supervisor, settings), supervisor.turned_away)
+
+    def accepted() -> Connection:
+        return Connection(loop, listener.terms.options, listener, listener.terms.ssh)
+
+    await listener.open(accepted, *listen_address(settings.ssh.listen))
     return listener
 
 

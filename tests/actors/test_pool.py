@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from actors.container import ContainerActor
 from actors.recorder import Recorder
+from actors.sources import Sources
 from actors.supervisor import Supervisor
 from actors.world import World
 from moorage.testing import FakeEngine
@@ -87,3 +88,48 @@ async def test_a_spare_that_nobody_watches_is_not_claimed(autojump_clock: trio.t
         engine.restart(containers_die=False)
         await trio.sleep(10)
         assert supervisor.pool.claim("cn-2", "moorage-0123456789ac", supervisor.settings.docker)
+
+
+def _changed(supervisor: Supervisor, size: int, **execution: Any) -> Settings:
+    docker = supervisor.settings.docker
+    docker = replace(docker, execution=replace(docker.execution, **execution), pool=Pool(size=size))
+    return replace(supervisor.settings, docker=docker)
+
+
+@pytest.mark.trio
+async def test_a_reload_replaces_spares_that_would_be_made_otherwise(autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open() as engine, pool_of(engine, "connection") as supervisor:
+        await trio.sleep(30)
+        old, before = supervisor.settings, set(engine.alive)
+        assert len(before) == 2
+        new = _changed(supervisor, 2, hardening="strict")
+        supervisor.adopt(new, Sources(new.auth))
+        # Not in the moment of the reload either: neither who has the old settings nor who has the new ones gets one.
+        assert not supervisor.pool.claim("cn-1", "moorage-0123456789ab", old.docker)
+        assert not supervisor.pool.claim("cn-2", "moorage-0123456789ac", new.docker)
+        await trio.sleep(30)
+        assert len(engine.alive) == 2 and engine.alive.isdisjoint(before)
+        assert not supervisor.pool.claim("cn-3", "moorage-0123456789ad", old.docker)
+        assert supervisor.pool.claim("cn-4", "moorage-0123456789ae", new.docker)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("size", [0, 1, 3])
+async def test_a_reload_with_another_size(size: int, autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open() as engine, pool_of(engine, "connection") as supervisor:
+        await trio.sleep(30)
+        before = set(engine.alive)
+        new = _changed(supervisor, size)
+        supervisor.adopt(new, Sources(new.auth))
+        await trio.sleep(30)
+        assert len(engine.alive) == size and len(engine.alive & before) == min(size, 2)
+
+
+@pytest.mark.trio
+async def test_a_pool_that_a_reload_brings(autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open() as engine, pool_of(engine, "connection") as supervisor:
+        for size in (0, 2):
+            new = _changed(supervisor, size)
+            supervisor.adopt(new, Sources(new.auth))
+            await trio.sleep(30)
+            assert len(engine.alive) == size

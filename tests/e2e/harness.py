@@ -16,6 +16,7 @@ import trio
 from msgspec import Struct
 
 from actors.bridge import aio, open_loop
+from actors.reload import Reread
 from moorage.daemon import Server, serve
 from moorage.replay import replay_command
 from moorage.testing import FakeEngine, FakeImage
@@ -287,18 +288,19 @@ class Builder:
         allow: tuple[str, ...] = (),
         seconds_max: float = SECONDS_MAX * 2,
         links: Sequence[Link] | None = None,
+        reread: Reread | None = None,
         **more: Any,
     ) -> AsyncIterator[Harness]:
         """Open it, and at the end see that nothing was left, nothing crashed and every recording replays.
 
-        `links`: those to the guest agent that are tried.
+        `links`: those to the guest agent that are tried. `reread`: what a reload finds.
         """
         settings, said = self.settings(fake is not None, **more), Said()
         if fake is not None:
             fake.images.setdefault(FAKE_IMAGE, FakeImage())
         with trio.fail_after(seconds_max):
             loop = open_loop(lambda context: None)
-            async with loop, serve(settings, say=said, engine=fake, links=links) as server:
+            async with loop, serve(settings, say=said, engine=fake, links=links, reread=reread) as server:
                 harness = Harness(server, settings, said, fake, self.folder, self.engine)
                 yield harness
         self.check(harness, allow)

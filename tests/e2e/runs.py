@@ -74,7 +74,7 @@ def run(
 
 def all_runs() -> dict[str, Run]:
     """By name, sorted. Imports the modules that hold them."""
-    names = "end engine fault limits lost pool program pull rules served served_end time"
+    names = "end engine fault limits lost pool program pull reload rules served served_end time"
     for name in names.split():
         import_module(f"tests.e2e.runs_{name}")
 

@@ -25,7 +25,7 @@ from protocol.connection import (
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
 from protocol.image import ImageWanted, WaiterLeft
 from protocol.limits import LimitReached
-from protocol.server import Listening
+from protocol.server import Listening, ReloadWanted, SettingsRead
 from protocol.session import (
     ChannelOpened,
     CommandForced,
@@ -198,8 +198,9 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "listen": ("127.0.0.1:2222",), "attempt": 3, "factor": "password", "sources": ("users", "webhook"),
-    "verdict": "yes", "authorizes": False, "configures": False, "ways": (("password",),),
+    "listen": ("127.0.0.1:2222",), "asked_by": "SIGHUP", "changes": ("state: added",), "attempt": 3,
+    "factor": "password", "sources": ("users", "webhook"), "verdict": "yes", "authorizes": False, "configures": False,
+    "ways": (("password",),),
     "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable", "dice": 0.5,
     "limit": "idle", "allowed_s": 600.0, "warns": True, "idle_s": 540.0,
 }  # fmt: skip
@@ -302,6 +303,8 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     SizeWanted: {},
     TerminalOpened: {"no size": {"size": None}, "container": {"target": "container"}},
     Listening: {},
+    ReloadWanted: {},
+    SettingsRead: {},
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
 CROSSED = (
