@@ -41,7 +41,7 @@ def test_one_place_is_never_kept_out_by_another() -> None:
     startups: Startups[int] = Startups()
     inside: set[int] = set()
     for conn in range(20_000):
-        loser = startups.add(conn, dice.choice(("flood", "flood", "second flood")))
+        loser = startups.add(conn, dice.choice(("flood", "flood", "second flood")), 20)
         if loser != conn:
             inside.add(conn)
         inside.discard(-1 if loser is None else loser)
