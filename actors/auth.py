@@ -8,7 +8,6 @@ from actors.ports import OutsideFault
 from actors.sources import Said, Sources, no
 from fsm.auth import AuthCell
 from fsm.auth_rows import AUTH
-from protocol import codes
 from protocol.auth import (
     OUTCOMES,
     Answered,
@@ -208,8 +207,6 @@ class AuthActor(Actor):
             self.grant.username = self.grant.username or self._username
             self.secrets, self._device = Offer(), None
             self._known.clear()
-            if self.grant.files:
-                self.world.say(codes.MOORAGE_AUTH_FILES_UNSERVED, {**self.about, "files": len(self.grant.files)})
         self._transport.replied(effect.attempt, effect.reply, effect.why, self.cell.passed)
 
     def _settle(self, attempt: int) -> None:

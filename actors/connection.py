@@ -1,5 +1,6 @@
 """The connection actor: one SSH connection, and in mode `connection` the container behind it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -51,6 +52,7 @@ class ConnectionActor(Actor):
         super().__init__(supervisor.world, id, ledger, about)
         self.transport, self.connection, self.settings = transport, connection, settings
         self.sources = supervisor.sources
+        self.files: Mapping[str, bytes] = {}
         self.opened = 0
         self.reached: LimitReached | None = None
         self._stirred_at = trio.current_time()

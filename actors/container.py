@@ -7,6 +7,7 @@ from actors.actor import Actor
 from actors.ports import AgentLink, ContainerOrder, EngineFault, ImageCommand
 from fsm.container import ContainerCell
 from fsm.container_rows import CONTAINER
+from protocol import codes
 from protocol.base import Effect, Event
 from protocol.container import (
     OUTCOMES,
@@ -137,6 +138,7 @@ class ContainerActor(Actor):
 
     async def _start(self, id: str) -> None:
         engine, agents = self.world.engine, self.world.agents
+        await self._write_files(id)
         try:
             await engine.start_container(id)
         except EngineFault as fault:
@@ -146,6 +148,20 @@ class ContainerActor(Actor):
             ):  # a start that fails ends what is attached: the next login then
                 raise
             await engine.start_container(id)
+
+    async def _write_files(self, id: str) -> None:
+        """What the login brought. A program must not run without them, so a failure is the start's."""
+        files = self.order.files
+        if not files:
+            return
+        details = {**self.about, "files": sorted(files)}
+        self.world.say(codes.DOCKER_FILE_WRITE, details)
+        try:
+            await self.world.engine.write_files(id, files)
+        except EngineFault as fault:
+            why = f"the files of this login could not be written: {fault.why}"
+            self.world.say(codes.DOCKER_FILE_WRITE_FAILED, {**details, "why": fault.why})
+            raise EngineFault(fault.fault, why) from fault
 
     async def _attach(self, id: str) -> None:
         engine = self.world.engine

@@ -54,6 +54,7 @@ class ContainerOrder(Struct, frozen=True, kw_only=True):
     tty: bool = False
     stdin: bool = False  # OpenStdin, StdinOnce and all three attached
     size: Size | None = None  # ConsoleSize, where the API honours it
+    files: Mapping[str, bytes] = {}  # put into it before it starts
 
 
 class ExecOrder(Struct, frozen=True, kw_only=True):
@@ -234,6 +235,9 @@ class Engine(Protocol):
     async def kill_container(self, container: str, signal: str) -> None: ...
     async def resize_container(self, container: str, size: Size) -> None: ...
     async def rename_container(self, container: str, name: str) -> None: ...
+    async def write_files(self, container: str, files: Mapping[str, bytes]) -> None:
+        """Into one that is made and need not run: absolute paths, for the container's user alone (mode 0600)."""
+
     async def container_image(self, container: str) -> str:
         """The id of the image that it was made from."""
 
@@ -267,9 +271,13 @@ class Mailbox(Protocol):
 
 
 class ConnectionPort(Mailbox, Protocol):
-    """A connection actor, as its callbacks see it. `settings` are those that hold for it."""
+    """A connection actor, as its callbacks see it. `settings` are those that hold for it.
+
+    `files` is for the login to fill: what web services want to be in the user's containers.
+    """
 
     settings: Settings
+    files: Mapping[str, bytes]
 
 
 class Vault(Struct):

@@ -1,6 +1,6 @@
 """The session actor: one SSH channel and the program that runs for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
@@ -54,10 +54,11 @@ class SessionActor(Actor):
         about: dict[str, Any],
         channel: Channel,
         settings: Settings,
+        files: Mapping[str, bytes],
     ) -> None:
         super().__init__(supervisor.world, id, ledger, about)
         self.vault = Vault()
-        self.channel, self.settings = channel, settings
+        self.channel, self.settings, self.files = channel, settings, files
         self.pump = Pump(channel, self.post)
         self._supervisor = supervisor
         self._served: ServedProgram | None = None

@@ -154,7 +154,7 @@ class Supervisor:
         number, short, settings = connection.opened, connection.connection[:12], connection.settings
         # `about` is the connection's own dict: the login may still be adding the user's name.
         actor = SessionActor(
-            self, f"ss-{short}-{number}", connection.ledger, connection.about, channel, connection.settings
+            self, f"ss-{short}-{number}", connection.ledger, connection.about, channel, settings, connection.files
         )
         timeouts, execution = settings.docker.timeouts, settings.docker.execution
         opened = ChannelOpened(
@@ -196,8 +196,14 @@ class Supervisor:
 
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
         """Mode connection: the container that the sessions' programs run in."""
-        if not self.pool.claim(owner.id, effect.container, owner.settings.docker):
+        if not self._claims_spare(owner, effect):
             self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), None)
+
+    def _claims_spare(self, owner: ConnectionActor | SessionActor, effect: LandContainer) -> bool:
+        """Not for a login that brings files: they are to be there before anything runs, and spares run."""
+        if owner.files:
+            return False
+        return self.pool.claim(owner.id, effect.container, owner.settings.docker)
 
     def _idle(self, settings: Settings, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
         token = self._token(effect.container)
@@ -207,7 +213,7 @@ class Supervisor:
         """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
         execution = owner.settings.docker.execution
         if self._link(owner.settings) != "none":
-            if not self.pool.claim(owner.id, effect.container, owner.settings.docker):
+            if not self._claims_spare(owner, effect):
                 self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), owner)
             return
         order = program_container(
@@ -308,6 +314,8 @@ class Supervisor:
         session: SessionActor | None,
     ) -> None:  # fmt: skip
         settings = owner.settings
+        if not isinstance(owner, SpareActor):
+            order = replace(order, files=owner.files)
         execution, timeouts = settings.docker.execution, settings.docker.timeouts
         seconds = {
             "container_start": timeouts.container_start,

@@ -51,6 +51,10 @@ DOCKER_CONTAINER_START = _docker("CONTAINER_START", "debug", "starting the conta
 DOCKER_CONTAINER_START_FAILED = _docker("CONTAINER_START_FAILED", "error", "the container could not be started",
     "The engine refused for good (no such command, port taken) or until the budget ended. Single tries are at debug.",
     "the container could not be started: {why}")
+DOCKER_FILE_WRITE = _docker("FILE_WRITE", "debug", "putting the login's files into the container",
+    "A login webhook's answer has `files`. They are written before the container starts; details.files names them.", outside=True)
+DOCKER_FILE_WRITE_FAILED = _docker("FILE_WRITE_FAILED", "warning", "the login's files could not be put into the container",
+    "Then the container does not start either, and the user is told: DOCKER_CONTAINER_START_FAILED.", outside=True)
 MOORAGE_CONTAINER_LANDED = Code("MOORAGE_CONTAINER_LANDED", "info", "the container runs",
     "The login has its container.")
 MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the container ended under its connection",
@@ -230,8 +234,6 @@ AUTH_OAUTH2_AUTHORIZATION_PENDING = Code("AUTH_OAUTH2_AUTHORIZATION_PENDING", "d
     "The identity provider is asked again after the interval that it wants.")
 AUTH_OAUTH2_TIMEOUT = Code("AUTH_OAUTH2_TIMEOUT", "info", "nobody has used the code in time",
     "oauth2.oidc.loginTimeout has passed since the code was shown.")
-MOORAGE_AUTH_FILES_UNSERVED = Code("MOORAGE_AUTH_FILES_UNSERVED", "warning", "files that a webhook sent were not written",
-    "The answer of a login webhook has `files`. Moorage does not put files into containers; metadata and environment are used.", outside=True)
 CONFIG_AUTH_URL_DEPRECATED = Code("CONFIG_AUTH_URL_DEPRECATED", "warning", "auth.url is an old way to name the webhook",
     "auth.url, auth.password and auth.pubkey are understood as password.webhook and publicKey.webhook. Said once, at start.", outside=True)
 # --- which settings a login has ----------------------------------------------------------------------------------

@@ -20,8 +20,6 @@ LATER: dict[str, str] = {
     "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
     "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
     "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
-    "DOCKER_FILE_WRITE": "there are no files from metadata yet",
-    "DOCKER_FILE_WRITE_FAILED": "there are no files from metadata yet",
     "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
     "DOCKER_AGENT_FAILED": "there is no guest agent yet",
     "DOCKER_AGENT_LOG": "there is no guest agent yet",

@@ -18,6 +18,7 @@ from actors.bridge import aio, aio_settled
 from actors.engine.client import Params, close_client, negotiate, open_client, send
 from actors.engine.credentials import Credentials, from_settings, header, registry_of
 from actors.engine.faults import as_faults, one_line
+from actors.engine.files import archive, only_file, owner
 from actors.engine.find import find_engine
 from actors.engine.orders import (
     DETACH_KEYS,
@@ -292,6 +293,34 @@ class DockerEngine:
 
     async def _rename(self, container: str, name: str) -> None:
         await self._control.containers.container(container).rename(name)
+
+    async def write_files(self, container: str, files: Mapping[str, bytes]) -> None:
+        found = await self._call(self._show, checked_name(container))
+        with as_faults():
+            user = str((found or {})["Config"]["User"])
+        passwd = await self._passwd(container) if user else ""
+        params = {"path": "/", "noOverwriteDirNonDir": "1"}
+        await self._call(self._put, container, params, archive(files, *owner(user, passwd)))
+
+    async def _put(self, container: str, params: Params, tar: bytes) -> None:
+        headers = {"Content-Type": "application/x-tar"}
+        path = f"containers/{container}/archive"
+        async with await send(self._control, path, params, tar, headers, method="PUT"):
+            pass
+
+    async def _passwd(self, container: str) -> str:
+        """Empty where the image has none."""
+        try:
+            return only_file(await self._call(self._get, container, "/etc/passwd"))
+        except EngineFault as fault:
+            if fault.fault == "not_found":
+                return ""
+            raise
+
+    async def _get(self, container: str, name: str) -> bytes:
+        path = f"containers/{container}/archive"
+        async with await send(self._control, path, {"path": name}, method="GET") as response:
+            return await response.read()
 
     async def container_image(self, container: str) -> str:
         found = await self._call(self._show, checked_name(container))

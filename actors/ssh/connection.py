@@ -168,6 +168,7 @@ class Handler(asyncssh.SSHServer):
         assert grant.chosen is not None and self.mailbox is not None
         chosen = grant.chosen
         self.mailbox.settings = chosen.settings
+        self.mailbox.files = {path: file.value for path, file in grant.files.items()}
         client = self._conn.get_extra_info("client_version", "")
         self._post(
             Authenticated(

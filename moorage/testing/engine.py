@@ -158,6 +158,9 @@ class FakeEngine(FakeHost):
             raise EngineFault("conflict", f"the container name {name!r} is in use")
         one.order = replace(one.order, name=name)
 
+    async def write_files(self, container: str, files: Mapping[str, bytes]) -> None:
+        await self._control("write_files", lambda: self._find(container).files.update(files))
+
     async def container_image(self, container: str) -> str:
         return await self._control("container_image", lambda: self._inspect_image(self._find(container).order.image))
 

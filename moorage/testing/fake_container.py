@@ -185,6 +185,7 @@ class FakeContainer:
         self.run = run
         self.labels = dict(labels)
         self.execs: dict[str, FakeExec] = {}
+        self.files: dict[str, bytes] = {}
 
     def runs(self) -> list[FakeRun]:
         return [self.run, *(one.run for one in self.execs.values())]

@@ -67,6 +67,9 @@ class FakeHost:
     def labels_of(self, name: str) -> Mapping[str, str]:
         return self._find(name).labels
 
+    def files_of(self, name: str) -> Mapping[str, bytes]:
+        return self._find(name).files
+
     def order_of(self, name: str) -> ContainerOrder:
         return self._find(name).order
 

@@ -123,14 +123,13 @@ async def test_services_that_say_yes_no_and_nothing(tmp_path: Path) -> None:
         if heard.tree["username"] == "broken":
             return status(403)(heard)
         yes = heard.path != "/authz" or heard.tree["username"] != "mallory"
-        return {"success": yes, "files": {"/f": {"value": "aGk="}}}
+        return {"success": yes, "environment": {"A": {"value": "b"}}}
 
     async with trio_asyncio.open_loop(), open_service(answer) as service:
         hook = AskWebhook(method="webhook", webhook=Webhook(url=service.url))
         async with daemon(tmp_path, Auth(password=hook, public_key=hook, authz=hook)) as it:
             assert await it.log_in()
             assert await it.log_in(client_keys=None, password=PASSWORD)
-            assert "MOORAGE_AUTH_FILES_UNSERVED" in it.said
             assert not await it.log_in("mallory")
             assert "AUTHZ_FAILED" in it.said
             assert not await it.log_in("broken")

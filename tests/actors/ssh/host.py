@@ -76,6 +76,7 @@ class FakeConnection(FakeMailbox):
     def __init__(self, name: str, settings: Settings) -> None:
         super().__init__(name)
         self.settings = settings
+        self.files: dict[str, bytes] = {}
 
 
 class FakeSession(FakeMailbox):
