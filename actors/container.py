@@ -137,16 +137,13 @@ class ContainerActor(Actor):
         return self.link.order
 
     async def _start(self, id: str) -> None:
-        engine, agents = self.world.engine, self.world.agents
+        engine = self.world.engine
         await self._write_files(id)
         try:
             await engine.start_container(id)
         except EngineFault as fault:
-            mended = self.link is not None and agents is not None and await agents.mend(engine, fault.why)
-            if (
-                not mended or self.cell.link == "attach"
-            ):  # a start that fails ends what is attached: the next login then
-                raise
+            if not await self._mended(fault) or self.cell.link == "attach":
+                raise  # a start that fails ends what is attached: the next login then
             await engine.start_container(id)
 
     async def _write_files(self, id: str) -> None:
@@ -163,10 +160,19 @@ class ContainerActor(Actor):
             self.world.say(codes.DOCKER_FILE_WRITE_FAILED, {**details, "why": fault.why})
             raise EngineFault(fault.fault, why) from fault
 
+    async def _mended(self, fault: EngineFault) -> bool:
+        """Was it for want of the agent, and is the agent there now?"""
+        agents = self.world.agents
+        return self.link is not None and agents is not None and await agents.mend(self.world.engine, fault.why)
+
     async def _attach(self, id: str) -> None:
         engine = self.world.engine
         if self.link is not None:
-            self.link.join(await engine.attach_container(id, False, self.link.sink))
+            try:
+                self.link.join(await engine.attach_container(id, False, self.link.sink))
+            except EngineFault as fault:
+                await self._mended(fault)  # for the next try; Podman looks for the program before it attaches
+                raise
         else:
             assert self.pump is not None
             self.pump.join(await engine.attach_container(id, self.order.tty, self.pump))

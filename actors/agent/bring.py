@@ -83,11 +83,17 @@ class BroughtAgents:
         return "; ".join(why)
 
     async def mend(self, engine: Carrier, why: str) -> bool:
-        """A container did not start. If that is because somebody has removed the volume: fill it again."""
+        """A container did not start. If that is because somebody has removed the volume: fill it again.
+
+        Docker fills it when a container is made, Podman when one starts.
+        """
         if PROGRAM not in why:
             return False
-        async with self._container(engine, "attach"):
-            return True
+        try:
+            await self._try(engine, "attach")
+        except EngineFault:
+            return False
+        return True
 
     async def _try(self, engine: Carrier, kind: LinkKind) -> None:
         """Let an agent say hello over this kind of link. Raises `EngineFault`."""
