@@ -172,7 +172,8 @@ async def test_the_engine_takes_odd_window_sizes(setup: Setup, mode: str, asked:
         channel = await open_channel(client)
         assert await pty(channel, *asked)
         assert await channel.ask(b"exec", String("echo runs; read line; exit 7"))
-        while b"runs" not in channel.log.stdout:  # before, an engine may take the newest size with the start
+        # Before it runs, an engine may take the newest size with the start.
+        while b"runs" not in channel.log.stdout:  # noqa: ASYNC110
             await trio.sleep(0.02)
         assert await change(channel, 100, 30)
         await harness.said.until("DOCKER_EXEC_RESIZE")
