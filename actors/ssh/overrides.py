@@ -32,6 +32,7 @@ from actors.login import Rights
 from actors.ssh.farewell import Farewell
 from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
 from actors.ssh.peer import Peer, turn_away
+from actors.ssh.turns import Turns
 from fsm.policy import CHANNELS, ChannelRefusal
 from protocol.settings import Ssh
 
@@ -85,13 +86,14 @@ class Caller(asyncssh.SSHServerSession[bytes]):
         raise NotImplementedError
 
 
-class Connection(Farewell, Peer, PacketConnection):
+class Connection(Farewell, Peer, Turns, PacketConnection):
     """One SSH connection as the server sees it."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, gate: Gate, ssh: Ssh
     ) -> None:
-        super().__init__(loop, options, ssh.client_alive_interval * ssh.client_alive_count_max)
+        super().__init__(loop, options)
+        self._silence_max_s = ssh.client_alive_interval * ssh.client_alive_count_max
         self.auth_method = b""
         self._gate = gate
         self._tries_max = ssh.max_auth_tries

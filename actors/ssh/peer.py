@@ -46,15 +46,11 @@ def cause_of(error: Exception | None) -> DisconnectCause:
 
 
 class Peer(asyncssh.SSHServerConnection):
-    """The base of `overrides.Connection`."""
+    """A base of `overrides.Connection`. `_silence_max_s`: how long it may be silent; 0: for ever."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, silence_max_s: float
-    ) -> None:
-        super().__init__(loop, options)
-        self._silence_max_s = silence_max_s
-        self._heard = loop.time()
-        self._stranger: NotSSH | None = None
+    _silence_max_s = 0.0
+    _heard = 0.0  # when something last arrived, on the loop's clock
+    _stranger: NotSSH | None = None  # it was told so, and its socket is not closed yet
 
     def _limit_tcp(self, sock: socket.socket) -> None:
         """Bytes that nobody acknowledges end a connection as early as a question that nobody answers."""
