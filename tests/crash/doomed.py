@@ -1,7 +1,8 @@
 """`moorage serve` that kills itself in one state: `python -m tests.crash.doomed MACHINE STATE LOST serve …`.
 
 As soon as an actor of MACHINE has entered STATE and what it asks for is on its way, the process gets SIGKILL. The
-first answer of the engine's call LOST (`-`: none) is lost after the engine has done it.
+first answer of the engine's call LOST (`-`: none) is lost after the engine has done it. `call NAME` in place of
+MACHINE and STATE: while the first call of this name is under way, which at the start is the agent's probe's.
 """
 
 import os
@@ -38,6 +39,18 @@ async def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def doom_call(call: str) -> None:
+    """The first call of this name is the last."""
+    method = getattr(DockerEngine, call)
+
+    async def dying(self: DockerEngine, *args: Any) -> Any:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_die)
+            return await method(self, *args)
+
+    setattr(DockerEngine, call, dying)
+
+
 def lose(call: str) -> None:
     """The first answer to this call is lost."""
     method = getattr(DockerEngine, call)
@@ -58,7 +71,10 @@ def lose(call: str) -> None:
 
 if __name__ == "__main__":
     machine, state, lost, *rest = sys.argv[1:]
-    doom(machine, state)
+    if machine == "call":
+        doom_call(state)
+    else:
+        doom(machine, state)
     if lost != "-":
         lose(lost)
     sys.exit(main(rest))

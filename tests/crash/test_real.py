@@ -77,6 +77,7 @@ CASES = (
     Case(machine="spare", states="FILLING READY CLAIMED", pool=1),
     Case(machine="spare", states="LOST", pool=1, then="kill the container"),
     Case(machine="spare", states="RETIRED", pool=1, then="TERM"),
+    Case(machine="call", states="create_container start_container wait_container remove_container", how=SERVED),
     Case(machine="server", states="SERVING"),
     Case(machine="server", states="DRAINING", then="TERM"),
     Case(machine="server", states="TERMINATING", then="TERM TERM"),
@@ -250,6 +251,6 @@ def recover(setup: Setup, case: Case, state: str, before: Before) -> None:
 
 
 def test_every_state_is_here_or_elsewhere() -> None:
-    here = {f"{case.machine} {state}" for case, state in each()}
+    here = {f"{case.machine} {state}" for case, state in each() if case.machine != "call"}
     every = {f"{kind.name} {state.name}" for kind in KINDS for state in kind.states if state is not kind.initial}
     assert every - here == set(ELSEWHERE)
