@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from actors.sweep import Sweeper
 from fsm.kernel import Moved
 from fsm.machines import KINDS
 from moorage.testing.sometimes import rows, why_never
@@ -95,3 +96,11 @@ def test_what_stands_for_a_row() -> None:
     assert STANDS_FOR.keys() <= makers()
     never = {row.id for row in rows() if why_never(row)}
     assert not (never & makers()) - STANDS_FOR.keys()
+
+
+def test_a_sweep_that_finds_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sweeper, "_is_orphan", lambda self, found, owned: False)
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(AssertionError, match="left: "), flatten_subgroups=True, allow_unwrapped=True
+    ):
+        killed(range(20), frozenset({"CT0302", "CT0701"}))
