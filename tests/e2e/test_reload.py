@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.e2e.harness import USER, Harness
+from tests.e2e.harness import USER, Done, Harness
 from tests.e2e.process import HOME, Served, served
 from tests.e2e.runs import Setup
 from tests.e2e.runs_reload import File, seen
@@ -46,6 +46,25 @@ async def test_no_login_is_refused_while_the_configuration_is_read_again(setup: 
         over.set()
     assert harness.said.count("MOORAGE_RELOADED") == RELOADS
     assert logins > 3
+
+
+async def test_the_agent_is_brought_when_a_reload_allows_it(setup: Setup) -> None:
+    """And those who came before go on without it."""
+    file = File(setup.settings())
+    async with setup.harness(reread=file.read) as harness, harness.client() as before:
+        assert await before.run("echo out") == Done(0, b"out\n", b"")
+        file.says(transport="served")
+        answer = await harness.server.reload()
+        assert answer.changes == ('docker.execution.transport: "exec" -> "served"',)
+        assert harness.said.count("MOORAGE_AGENT_READY") == 1
+        assert await before.run("echo out") == Done(0, b"out\n", b"")
+        assert "MOORAGE_SPAWN" not in harness.said
+        async with harness.client() as after:
+            assert await after.run("echo out") == Done(0, b"out\n", b"")
+        assert "MOORAGE_SPAWN" in harness.said
+        file.says(transport="served", disable_agent=False, image_pull_policy="Never")
+        assert (await harness.server.reload()).error == ""
+        assert harness.said.count("MOORAGE_AGENT_READY") == 1  # it is there
 
 
 async def reload(folder: Path, *args: str) -> "subprocess.CompletedProcess[bytes]":
