@@ -68,5 +68,5 @@ def test_what_the_page_names_is_there() -> None:
     assert set(re.findall(r"^\| `moorage\.(\w+)", PAGE, re.MULTILINE)) == set(moorage.__all__)
     members = re.findall(r"^\| (`[^|]*`) \|", PAGE.partition("of a `Server`")[2], re.MULTILINE)
     names = re.findall(r"`(?:await )?(\w+)", " ".join(members))
-    assert names == ["addresses", "port", "shutdown", "wait_stopped", "statistics"]
+    assert names == ["addresses", "port", "shutdown", "reload", "wait_stopped", "statistics"]
     assert all(name == "addresses" or hasattr(Server, name) for name in names)
