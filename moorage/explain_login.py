@@ -21,8 +21,10 @@ from actors.ports import OutsideFault
 from actors.sources import Sources
 from actors.ssh.auth import Keyring
 from fsm import policy
+from protocol.hardening import hardened
 from protocol.rules import Chosen, Layer, Login, choose, groups_of, layers, missed_by, split_name, unsettled
 from protocol.settings import Execution, Settings
+from protocol.settings_limits import Limits
 from protocol.settings_secrets import part_without_secrets
 from protocol.settings_security import NamePolicy, Security
 from protocol.ways import usual_factors, ways_of
@@ -87,7 +89,7 @@ def explain_login(settings: Settings, question: Question, out: TextIO) -> int:
     if chosen.unsettled:
         told.refuse("refused", chosen.why)
     else:
-        _container(told, chosen.settings.docker.execution, over)
+        _container(told, chosen.settings.docker.execution, chosen.settings.limits, over)
         _policy(told, chosen.settings, question)
     for label, text in told.lines:
         out.write(f"{label:{COLUMN}}{text}".rstrip() + "\n")
@@ -187,17 +189,34 @@ async def _asked(settings: Settings, login: Login) -> tuple[Mapping[str, Any] | 
     return (said.part, "") if said.verdict == "yes" else (None, said.why)
 
 
-def _container(told: Told, execution: Execution, over: list[Layer]) -> None:
+def _container(told: Told, execution: Execution, limits: Limits, over: list[Layer]) -> None:
     leaves = [f"{line} ({layer.origin})" for layer in over for line in _leaves(part_without_secrets(layer.part), "")]
     told.say("settings", *(leaves or ["the file's own"]))
     told.say("image", f"{execution.container['Image']}, pulled {execution.image_pull_policy}")
     told.say("container", f"one for each {execution.mode}")
-    host = execution.host
-    told.say("limits", *([f"{name} {host[name]}" for name in LIMITS if host.get(name)] or ["none"]))
+    host = hardened(execution)  # as the engine is asked for it
+    bounds = [f"{name} {host[name]}" for name in LIMITS if host.get(name)]
+    told.say("limits", *([*bounds, *_usual_bounds(limits)] or ["none"]))
+    told.say("hardening", execution.hardening, *(f"not {part}" for part in execution.hardening_off))
+    told.say("", *(f"dangerous: {what}" for what in execution.allow_dangerous))
     networks = execution.network.get("EndpointsConfig")
     told.say("network", str(host.get("NetworkMode") or (", ".join(networks) if networks else "the engine's default")))
     volumes = [f"{name}: {host[name]}" for name in VOLUMES if host.get(name)]
     told.say("volumes", *(volumes or ["none"]))
+
+
+def _usual_bounds(limits: Limits) -> Iterator[str]:
+    """Those of the `limits` section that are on."""
+    for whose, share in (("a user", limits.user), ("an address", limits.address)):
+        for what in ("connections", "sessions", "containers"):
+            if bound := getattr(share, what):
+                yield f"{bound} {what} of {whose} at a time"
+        if share.login_rate.logins:
+            yield f"{share.login_rate.logins} logins of {whose} in {share.login_rate.period:g} s"
+    if limits.idle:
+        yield f"{limits.idle:g} s without a byte"
+    if limits.total:
+        yield f"{limits.total:g} s in all"
 
 
 def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -75,6 +75,7 @@ def test_what_a_user_would_have(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         "image": ["staff:1, pulled IfNotPresent"],
         "container": ["one for each connection"],
         "limits": ["none"],
+        "hardening": ["engine"],
         "network": ["none"],
         "volumes": ["Binds: ['/a:/b']"],
         "policy": ["all is allowed but forwarding"],
@@ -104,6 +105,24 @@ def test_what_is_refused_is_1(folder: Path, words: tuple[str, ...], label: str, 
     status_, told = explain(folder, *words)
     assert status_ == (1 if label else 0)
     assert not label or told[label][0].endswith(end)
+
+
+def test_limits_and_hardening(folder: Path) -> None:
+    bounds = "limits: {user: {sessions: 3, loginRate: {logins: 5}}, address: {connections: 9}, idle: 5m, total: 1h}\n"
+    hardening = "{hardening: strict, hardeningOff: [capabilities], container: "
+    (folder / "m.yaml").write_text(
+        FILE.replace("docker: {execution: {container: ", f"docker: {{execution: {hardening}") + bounds
+    )
+    told = explain(folder, "alice")[1]
+    assert told["hardening"] == ["strict", "not capabilities"]
+    assert told["limits"][-5:] == [
+        "3 sessions of a user at a time",
+        "5 logins of a user in 60 s",
+        "9 connections of an address at a time",
+        "300 s without a byte",
+        "3600 s in all",
+    ]
+    assert any(line.startswith("PidsLimit ") for line in told["limits"])  # a part of what is strict
 
 
 def test_a_key_of_somebody_else(folder: Path) -> None:
