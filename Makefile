@@ -13,7 +13,7 @@ ifeq ($(strip $(HOME)),)
 unexport HOME
 endif
 
-.PHONY: help install run demo test test-all scenarios bench lint wheel clean
+.PHONY: help install run demo test test-all scenarios fuzz endure bench lint wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -49,6 +49,13 @@ test-all: install  ## all tests
 scenarios: install  ## record scenarios/ anew (ARGS: only these)
 	@$(NEED) test
 	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m tests.e2e.record $(ARGS)
+
+fuzz: install  ## bend what is read from strangers until it breaks (ARGS: --seconds N)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+endure: install  ## half an hour of mixed load in both modes, with an engine that is killed and frozen
+	@$(NEED) bench
+	@$(BIN)/python -m tests.endurance $(ARGS)
 
 bench: install  ## measure beside OpenSSH's sshd
 	@$(NEED) bench

@@ -107,5 +107,5 @@ def _message(text: str) -> str:
     """The engine's sentence in the body of a refusal."""
     try:
         return str(json.loads(text)["message"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return text.strip()

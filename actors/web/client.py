@@ -30,7 +30,7 @@ class Response(Struct, frozen=True):
         """Raises `OutsideFault` (invalid) for anything but an object."""
         try:
             tree = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             tree = None
         if not isinstance(tree, dict):
             raise OutsideFault("invalid", f"the answer (status {self.status}) is no JSON object")

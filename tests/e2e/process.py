@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,17 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, image: str, more: Mapping[str, Any] = {}, ssh: Mapping[str, Any] = {}, **shutdown: float
+    folder: Path,
+    image: str,
+    more: Mapping[str, Any] = {},
+    ssh: Mapping[str, Any] = {},
+    within: Sequence[str] = (),
+    **shutdown: float,
 ) -> AsyncIterator[Served]:
-    """Started and ready, its state in `folder`; killed at the end of the block if it still runs."""
+    """Started and ready, its state in `folder`; killed at the end of the block if it still runs.
+
+    `within`: a command that runs another, before its own.
+    """
     execution = {"container": {"Image": image}, "host": {"NetworkMode": "none"}, "imagePullPolicy": "Never", **more}
     settings = {
         "ssh": {"listen": "127.0.0.1:0", "hostkeys": ["host_key"], **ssh},
@@ -63,7 +71,7 @@ async def served(
     }
     (folder / "config.yaml").write_text(json.dumps(settings))
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "moorage", "serve", "--config", str(folder / "config.yaml")],
+        [*within, sys.executable, "-m", "moorage", "serve", "--config", str(folder / "config.yaml")],
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         cwd=folder,

@@ -52,12 +52,14 @@ class Scene:
                    "IdentityAgent=none", "IdentitiesOnly=yes", f"BindAddress={address}")  # fmt: skip
         flags = [flag for option in options for flag in ("-o", option)]
         words = ["ssh", "-F", "none", "-i", str(self.folder / "user_key"), "-p", str(self.port), *flags]
-        began = trio.current_time()
+        # It takes its own time: this process is busy with the attack.
+        timed = ["sh", "-c", 's=$(date +%s%N); "$@"; r=$?; echo $((($(date +%s%N) - s) / 1000000)) >&2; exit $r', "sh"]
         done = await trio.run_process(
-            [*words, f"{USER}@127.0.0.1", "echo on; exit 7"], capture_stdout=True, capture_stderr=True, check=False
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (7, b"on\n", b"")
-        print(f"{what}: a bystander's login and command took {trio.current_time() - began:.2f} s")
+            [*timed, *words, f"{USER}@127.0.0.1", "echo on; exit 7"],
+            capture_stdout=True, capture_stderr=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (7, b"on\n"), done.stderr
+        print(f"{what}: a bystander's login and command took {int(done.stderr)} ms")
 
     @asynccontextmanager
     async def attacker(self, **options: Any) -> AsyncIterator[asyncssh.SSHClientConnection]:
@@ -154,7 +156,7 @@ async def test_a_flood_of_connections(scene: Scene) -> None:
                 nursery.start_soon(connect, stack)
             await scene.bystander(f"in a flood, {500 * (round_ + 1)} so far")
     assert told >= 1900
-    assert scene.grown("2,000 connections, 50 places") < 10
+    assert scene.grown("2,000 connections, 50 places") < 24
     assert "MOORAGE_STARTUPS_FULL" in {line["code"] for line in scene.daemon.said}
 
 

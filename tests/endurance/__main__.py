@@ -16,6 +16,7 @@ import trio
 from msgspec import Struct
 
 from actors.bridge import open_loop
+from actors.engine.client import KEEP_ALIVE_SECONDS
 from tests.e2e.harness import Keys
 from tests.e2e.own_engine import OwnDockerd, own_dockerd
 from tests.endurance.place import POOL, Daemon, daemon, freeze, guest_image
@@ -61,7 +62,7 @@ class Watched:
                 containers = await trio.to_thread.run_sync(self.daemon.containers)
                 left = (status["connections"], names, sorted(containers))
                 if not status["connections"] and len(status["actors"]) == 2 * spares and len(containers) == spares:
-                    await trio.sleep(1)
+                    await trio.sleep(KEEP_ALIVE_SECONDS + 2)  # until idle connections to the engine are closed too
                     await self.sample(rests=True)
                     return ""
                 await trio.sleep(0.5)

@@ -232,7 +232,7 @@ async def test_long_names_are_refused_and_cut_in_what_is_told() -> None:
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 60))])
 async def test_random_sequences_of_valid_packets(seed: int) -> None:
     """Each packet is well-formed; their order makes no sense."""
     dice = random.Random(seed)
