@@ -1,7 +1,7 @@
 """`python -m tests.fuzz`: bend good inputs for as long as you like, and keep what breaks a target.
 
-What is found lies in tests/fuzz/found/TARGET/ and is tried by `make test` from then on. With `--guided TARGET` (and
-`pip install atheris`) inputs that reach new code are followed up.
+What is found lies in tests/fuzz/found/TARGET/ and is tried by `make test` from then on. `python -m tests.fuzz.guided
+TARGET` (and `pip install atheris`) follows up inputs that reach new code.
 """
 
 import argparse
@@ -45,32 +45,13 @@ def fuzz(name: str, target: Target, seconds: float, seed: int) -> tuple[int, int
     return tried, bad
 
 
-def guided(name: str, seconds: float) -> None:
-    """Does not return: libFuzzer ends the process."""
-    import atheris  # type: ignore[import-not-found]
-
-    target = TARGETS[name]
-    corpus = FOUND.parent / "corpus" / name.replace(" ", "_")
-    corpus.mkdir(parents=True, exist_ok=True)
-    for data in target.seeds():
-        (corpus / sha256(data).hexdigest()[:16]).write_bytes(data)
-    (FOUND / name.replace(" ", "_")).mkdir(parents=True, exist_ok=True)
-    prefix = f"-artifact_prefix={FOUND / name.replace(' ', '_')}/"
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds:.0f}", "-timeout=10", prefix, str(corpus)], target.run)
-    atheris.Fuzz()
-
-
 def main() -> int:
     """Exit codes: 0 nothing found, 1 something."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description="Bend what we read until it breaks.")
     parser.add_argument("--seconds", type=float, default=60, help="for each target")
     parser.add_argument("--only", action="append", choices=list(TARGETS), default=[])
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--guided", choices=list(TARGETS), help="by coverage, with atheris")
     words = parser.parse_args()
-    if words.guided:
-        guided(words.guided, words.seconds)
     found = 0
     for name in words.only or TARGETS:
         tried, bad = fuzz(name, TARGETS[name], words.seconds, words.seed)
