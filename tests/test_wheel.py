@@ -1,6 +1,7 @@
 """The wheel as a user gets it: a fresh environment, an empty directory, and once beside somebody else's `protocol`."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -149,6 +150,18 @@ def test_importing_costs_little(installed: Installed) -> None:
     answers = [installed.run("python", "-c", code).stdout.splitlines() for _ in range(5)]
     assert min(float(seconds) for seconds, _ in answers) <= 0.5
     assert answers[0][1] == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.openssh
+def test_a_login_from_the_wheel(installed: Installed, dockerd: str, tmp_path: Path) -> None:
+    """First run, login and end in a folder where nothing has been; the agent is the one in the wheel."""
+    done = installed.run("moorage", "demo", "--folder", "here", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first = "agent" if (HOME / "moorage" / "bin" / f"agent-{os.uname().machine}").is_file() else "sh"
+    assert re.search(rf"^Ahoy from [0-9a-f]{{12}}, where PID 1 is {first}$", done.stdout, re.MULTILINE)
+    assert {path.name for path in tmp_path.iterdir()} == {"here"}
 
 
 @pytest.mark.slow
