@@ -54,13 +54,18 @@ def ends(client: FakeClient, supervisor: Supervisor, dice: Random) -> list[Calla
     mailbox = client.mailbox
     assert mailbox is not None
     short = mailbox.id.removeprefix("cn-")
+
+    def shut_down() -> None:
+        mailbox.post(DrainWanted())
+        mailbox.post(TerminateWanted(why="the server is shutting down"))
+
     mine = [actor for id, actor in supervisor.world.actors.items() if short in id]
     return [
         client.disconnect,
         client.abort,
         lambda: mailbox.post(CloseWanted(why="the server is shutting down")),
         lambda: mailbox.post(ShimFailed(why="an error of ours")),
-        lambda: [mailbox.post(event) for event in (DrainWanted(), TerminateWanted(why="it is shutting down"))],
+        shut_down,
         lambda: None,  # it is left to the limits
         lambda: crash(dice.choice(mine)),
     ]
