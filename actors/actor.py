@@ -1,12 +1,12 @@
 """One task, one mailbox, one cell: take an event, step, write it down, hand out what was asked for."""
 
-from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import trio
 
+from actors.mailbox import Mailbox
 from actors.ports import OutsideFault
 from actors.recorder import Ledger
 from fsm.kernel import Kind, Moved, Refused
@@ -37,24 +37,24 @@ class Actor:
         self.world, self.id, self.ledger, self.about = world, id, ledger, about
         self.cell = self.kind.cell()
         # Unbounded by itself: what a peer can repeat is counted in `offer`, all else is one outcome per order.
-        self._send, self._mailbox = trio.open_memory_channel[tuple[Event, bool]](inf)
+        self._mailbox = Mailbox[tuple[Event, bool]]()
         self._peer_events = 0
         self._born = trio.current_time()
         self._due: dict[str, tuple[float, int]] = {}  # deadline name -> when, which arming
-        self._todo: deque[Effect] = deque()
+        self._todo: list[Effect] = []
         self._hand_is_busy = False
         self._scopes: dict[type[Effect], trio.CancelScope] = {}
 
     def post(self, event: Event) -> None:
         """What must be heard: outcomes, disconnects, wishes of our own parts. Never refused, never waits."""
-        self._send.send_nowait((event, False))
+        self._mailbox.put((event, False))
 
     def offer(self, event: Event) -> bool:
         """What a peer can send as often as it likes. False: 64 are waiting already, and this one is not taken."""
         if self._peer_events >= PEER_EVENTS_MAX:
             return False
         self._peer_events += 1
-        self._send.send_nowait((event, True))
+        self._mailbox.put((event, True))
         return True
 
     @property
@@ -71,7 +71,7 @@ class Actor:
             "state": self.cell.state,
             "age_s": round(now - self._born, 3),
             "deadlines": {name: round(due - now, 3) for name, (due, _) in self._due.items() if name in self.cell.armed},
-            "mailbox": self._mailbox.statistics().current_buffer_used,
+            "mailbox": len(self._mailbox),
             "orders": len(self._todo),
         }
 
@@ -87,10 +87,7 @@ class Actor:
 
     def unread(self) -> list[Event]:
         """What was posted and never taken, once the actor has ended."""
-        events = []
-        while self._mailbox.statistics().current_buffer_used:
-            events.append(self._mailbox.receive_nowait()[0])
-        return events
+        return [event for event, _ in self._mailbox.take_all()]
 
     def perform(self, effect: Effect) -> None:
         """Do at once what neither waits nor fails."""
@@ -108,7 +105,7 @@ class Actor:
     async def _next_event(self) -> Event:
         name, (due, arm) = min(self._due.items(), key=lambda item: item[1], default=("", (inf, 0)))
         with trio.move_on_at(due):
-            event, from_peer = await self._mailbox.receive()
+            event, from_peer = await self._mailbox.take()
             self._peer_events -= from_peer
             return event
         del self._due[name]
@@ -156,7 +153,7 @@ class Actor:
         try:
             while self._todo:
                 with trio.CancelScope(shield=True):
-                    self.post(await self._outcome(self._todo.popleft()))
+                    self.post(await self._outcome(self._todo.pop(0)))
         except Exception as error:
             self.world.crashed(self, error)
         finally:

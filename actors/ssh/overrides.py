@@ -154,6 +154,8 @@ class Connection(Farewell, Peer, Turns, PacketConnection):
 
     def _send_deferred_packets(self) -> None:
         super()._send_deferred_packets()
+        if self._kex_complete:
+            self._client_kexinit = self._server_kexinit = b""  # 2 KiB that nothing reads once the keys are there
         self._flush_channels()
 
     def _flush_channels(self) -> None:
