@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from actors.ports import EngineFault
-from benchmarks import latency, load, report
-from benchmarks.bench import FULL, QUICK, Bench, open_bench
+from benchmarks import crowd, latency, load, machines, report
+from benchmarks.bench import FULL, MIB, QUICK, Bench, Scale, open_bench
 from benchmarks.engine import EngineSaidNo
 from benchmarks.openssh import ClientFailed
 from benchmarks.results import Group
@@ -19,9 +21,13 @@ MEASURES: dict[str, Callable[[Bench], list[Group]]] = {
     "cold": latency.cold_login,
     "second": latency.second_exec,
     "throughput": load.throughput,
+    "sustained": crowd.sustained,
+    "burst": crowd.burst,
+    "typing": crowd.typing,
     "memory": load.memory,
     "cpu": load.cpu,
     "gone": latency.gone_after_kill,
+    "machines": machines.machines,
 }
 
 
@@ -36,11 +42,11 @@ def check_needs() -> None:
         raise Missing(f"the benchmarks lack {names.replace(' ', ', ')}: install with `apt-get install {names}`")
 
 
-def run(quick: bool, only: list[str], seed: int, json_file: Path | None) -> str:
+def run(scale: Scale, only: list[str], seed: int, json_file: Path | None) -> str:
     """The Markdown page."""
     check_needs()
     groups: list[Group] = []
-    with open_bench(QUICK if quick else FULL, seed) as bench:
+    with open_bench(scale, seed) as bench:
         facts = report.machine(bench, seed)
         for name in only or list(MEASURES):
             bench.say(f"measuring: {name}")
@@ -54,12 +60,16 @@ def main() -> int:
     """Exit codes: 0 measured, 1 could not, 2 misused."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Moorage beside OpenSSH's sshd and the engine.")
     parser.add_argument("--quick", action="store_true", help="5 rounds in place of 30, shorter transfers")
+    parser.add_argument("--transfer-mib", type=int, metavar="N", help="size of a transfer; 1024 for what is promised")
     parser.add_argument("--only", action="append", choices=list(MEASURES), default=[], help="may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
     parser.add_argument("--seed", type=int, default=1, help="of the order within each round")
     words = parser.parse_args()
     try:
-        sys.stdout.write(run(words.quick, words.only, words.seed, words.json))
+        scale = QUICK if words.quick else FULL
+        if words.transfer_mib:
+            scale = replace(scale, transfer_bytes=words.transfer_mib * MIB)
+        sys.stdout.write(run(scale, words.only, words.seed, words.json))
     except (Missing, EngineFault, EngineSaidNo, CannotStart, ClientFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -2,18 +2,22 @@
 
 `login`: [seconds to first byte, to exit status] of a new connection, from TCP connected. `open`, `exec`, `close`: the
 same on a connection that is kept under a name. `hold`: `count` connections more, each with a session if there is a
-command.
+command. `logins`: seconds for `count` of them, `width` at a time, each with an exit status of its own. `keystrokes`:
+seconds from each to its echo by a terminal.
 """
 
 import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import asyncssh
 
 from benchmarks.servers import CIPHER, KEX, KEY_TYPE, USER
+
+STATUSES = 250  # different exit statuses
 
 
 class Timed(asyncssh.SSHClientSession[bytes]):
@@ -21,6 +25,7 @@ class Timed(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self) -> None:
         self.first = self.exit = 0.0
+        self.status = -1
         self.spoke = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -30,6 +35,7 @@ class Timed(asyncssh.SSHClientSession[bytes]):
 
     def exit_status_received(self, status: int) -> None:
         self.exit = time.perf_counter()
+        self.status = status
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.spoke.set()
@@ -90,6 +96,37 @@ class Client:
             if command:
                 await (await self._begin(conn, command)).spoke.wait()
         return []
+
+    async def logins(self, port: int, count: int, width: int) -> list[float]:
+        todo, began = iter(range(count)), time.perf_counter()
+        await asyncio.gather(*(self._logins(port, todo) for _ in range(width)))
+        return [time.perf_counter() - began]
+
+    async def _logins(self, port: int, todo: Iterator[int]) -> None:
+        for number in todo:
+            wanted = number % STATUSES
+            conn = await self._connect(port)
+            session = await self._begin(conn, f"exit {wanted}")
+            await session.closed.wait()
+            if session.status != wanted:
+                raise asyncssh.ChannelOpenError(0, f"`exit {wanted}` ended with {session.status}")
+            conn.close()
+            await conn.wait_closed()
+
+    async def keystrokes(self, port: int, count: int, pause: float) -> list[float]:
+        conn = await self._connect(port)
+        terminal, seconds = Timed(), []
+        channel, _ = await conn.create_session(lambda: terminal, "cat", encoding=None, term_type="xterm")
+        for _ in range(count):
+            await asyncio.sleep(pause)
+            terminal.spoke.clear()
+            began = time.perf_counter()
+            channel.write(b"x")
+            await terminal.spoke.wait()
+            seconds.append(time.perf_counter() - began)
+        conn.close()
+        await conn.wait_closed()
+        return seconds
 
     async def close(self) -> list[float]:
         for conn in self._kept.values():

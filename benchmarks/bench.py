@@ -19,22 +19,37 @@ from benchmarks.openssh import OpenSSH
 from benchmarks.servers import Server
 from moorage.debian import Missing
 from moorage.guest_image import CHANGES, make_guest
+from protocol.settings import GUEST_IMAGE
 
 MIB = 1024**2
 
 
 class Scale(Struct, frozen=True):
-    """How much: rounds of a series, bytes of a transfer, connections held, logins in one reading of the CPU clock."""
+    """How much: rounds of a series, bytes and rounds of a transfer, connections held (idle: over the engine in memory),
+    logins in one reading of the CPU clock, blocks of logins in a row and their size, keystrokes, bursts.
+    """
 
     rounds: int
     transfer_bytes: int
+    transfers: int
     held: int
-    memory_rounds: int
+    idle: int
     logins: int
+    blocks: int
+    block: int
+    keystrokes: int
+    sessions: int
+    bursts: int
 
 
-FULL = Scale(rounds=30, transfer_bytes=256 * MIB, held=100, memory_rounds=3, logins=10)
-QUICK = Scale(rounds=5, transfer_bytes=64 * MIB, held=20, memory_rounds=1, logins=5)
+FULL = Scale(
+    rounds=30, transfer_bytes=256 * MIB, transfers=20, held=300, idle=1000, logins=10, blocks=10, block=50,
+    keystrokes=500, sessions=100, bursts=5,
+)  # fmt: skip
+QUICK = Scale(
+    rounds=5, transfer_bytes=64 * MIB, transfers=5, held=20, idle=200, logins=5, blocks=2, block=20,
+    keystrokes=100, sessions=10, bursts=2,
+)  # fmt: skip
 
 
 class Bench(Struct, frozen=True):
@@ -57,9 +72,13 @@ class Bench(Struct, frozen=True):
         """A fresh daemon."""
         return servers.moorage(self.folder, mode, self.image, self.engine.label)
 
-    def warm(self) -> AbstractContextManager[Server]:
+    def warm(self, pool: int = 3) -> AbstractContextManager[Server]:
         """One with containers kept ready; their label is their own: nobody waits for them to be gone."""
-        return servers.moorage(self.folder, "connection", self.image, f"{self.engine.label}-warm", pool=3)
+        return servers.moorage(self.folder, "connection", self.image, f"{self.engine.label}-warm", pool)
+
+    def fake(self) -> AbstractContextManager[Server]:
+        """One over the engine in memory."""
+        return servers.moorage(self.folder, "connection", GUEST_IMAGE, self.engine.label, fake=True)
 
     def sshd(self) -> AbstractContextManager[Server]:
         return servers.sshd(self.folder, "sshd")

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.bench import Bench
-from benchmarks.results import Comparison, Group
+from benchmarks.results import RATES, Comparison, Group
 from benchmarks.stats import p95
 
 
@@ -39,7 +39,7 @@ def _section(group: Group) -> str:
     if group.note:
         lines += [group.note, ""]
     lines += [f"| {group.unit} | n | median | p95 | promise |", "|---|--:|--:|--:|---|"]
-    slow = "p5" if group.unit == "MiB/s" else "p95"
+    slow = "p5" if group.unit in RATES else "p95"
     lines[-2] = lines[-2].replace("p95", slow)
     for name, values in group.values.items():
         tail = -p95([-value for value in values]) if slow == "p5" else p95(values)

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from benchmarks.stats import Ratio, ratio
 
-Unit = Literal["ms", "MiB/s", "KiB"]
+Unit = Literal["ms", "MiB/s", "KiB", "s", "logins/s", "/s", "bytes"]
+RATES = ("MiB/s", "logins/s", "/s")  # the more the better
 
 
 class Promise(Struct, frozen=True):
@@ -43,7 +44,7 @@ class Group(Struct, frozen=True, kw_only=True):
         return ratio(self.values[comparison.ours], self.values[comparison.theirs])
 
 
-SCALE = {"ms": 1000.0, "MiB/s": 1 / 1024**2, "KiB": 1 / 1024}
+SCALE = {"ms": 1000.0, "MiB/s": 1 / 1024**2, "KiB": 1 / 1024, "s": 1.0, "logins/s": 1.0, "/s": 1.0, "bytes": 1.0}
 
 
 def column(found: dict[str, list[tuple[float, ...]]], place: int, unit: Unit) -> dict[str, list[float]]:

@@ -47,9 +47,12 @@ def make_keys(folder: Path) -> None:
 
 
 @contextmanager
-def moorage(folder: Path, mode: str, image: str, label: str, pool: int = 0) -> Iterator[Server]:
-    """The daemon as anyone would start it, in one of its two modes; `pool`: so many containers are kept ready."""
-    name = f"moorage-{mode}-warm" if pool else f"moorage-{mode}"
+def moorage(folder: Path, mode: str, image: str, label: str, pool: int = 0, fake: bool = False) -> Iterator[Server]:
+    """The daemon as anyone would start it, in one of its two modes; `pool`: so many containers are kept ready.
+
+    `fake`: over the engine in memory.
+    """
+    name = f"moorage-{mode}" + ("-warm" if pool else "") + ("-fake" if fake else "")
     own = folder / name
     own.mkdir(exist_ok=True)
     key, _, value = label.partition("=")
@@ -66,7 +69,8 @@ def moorage(folder: Path, mode: str, image: str, label: str, pool: int = 0) -> I
         "state": str(own / "state"),
     }
     (own / "config.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "moorage", "serve", "--config", str(own / "config.json")]
+    words = ["benchmarks.fake_server"] if fake else ["moorage", "serve", "--config"]
+    command = [sys.executable, "-m", *words, str(own / "config.json")]
     with running(name, command, own / "log") as process:
         yield Server(name, _port_in(name, own / "log", process), process.pid)
 

@@ -18,9 +18,14 @@ class Ratio(Struct, frozen=True):
     high: float
 
 
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The smallest value that at least so many percent of them do not exceed."""
+    return sorted(values)[ceil(percent / 100 * len(values)) - 1]
+
+
 def p95(values: Sequence[float]) -> float:
-    """The smallest value that at least 95 % of them do not exceed. Of fewer than 20 values it is the largest."""
-    return sorted(values)[ceil(0.95 * len(values)) - 1]
+    """Of fewer than 20 values it is the largest."""
+    return percentile(values, 95)
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float], seed: int = 1) -> Ratio:
