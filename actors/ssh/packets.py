@@ -1,8 +1,8 @@
-"""Channel data made into packets and back with few copies, for the ciphers that most of it is sent with.
+"""Channel data made into packets and back with few copies.
 
 asyncssh copies every byte a dozen times on its way into a packet, and as often on its way out, and gives the socket
-each packet by itself. For AES-GCM it is done here: as many packets as there is data for in one write, and what has
-arrived is cut without copying what follows. It reaches into asyncssh's private parts, as overrides.py does.
+each packet by itself. Here as many packets as there is data for go in one write, and with AES-GCM what has arrived is
+cut without copying what follows. It reaches into asyncssh's private parts, as overrides.py does.
 """
 
 import os
@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MERGE_BYTES_MAX = 1024  # held-back data in pieces smaller than this is put together
-BLOCK_BYTES, PADDING_BYTES_MIN = 16, 4
+PADDING_BYTES_MIN = 4
 
 
 class Gcm(Encryption):
@@ -34,12 +34,8 @@ class Gcm(Encryption):
         self._count = (self._count + 1) % 2**64
         return nonce
 
-    def seal(self, header: bytes, packet: bytes) -> bytes:
-        """What follows the header: the packet encrypted, and the tag."""
-        return self._cipher.encrypt(self._nonce(), packet, header)
-
     def encrypt_packet(self, seq: int, header: bytes, packet: bytes) -> tuple[bytes, bytes]:
-        return header, self.seal(header, packet)
+        return header, self._cipher.encrypt(self._nonce(), packet, header)
 
     def decrypt_header(self, seq: int, first_block: bytes, header_len: int) -> tuple[bytes, bytes]:
         return first_block, first_block[:header_len]
@@ -97,23 +93,25 @@ class PacketConnection(Quiet, asyncssh.SSHServerConnection):
         """Send packets that hold `head` and the next `packet_bytes` of `data`, as a string."""
         pieces = [data[at : at + packet_bytes] for at in range(0, len(data), packet_bytes)]
         cipher = self._send_encryption
-        if not isinstance(cipher, Gcm) or self._compressor or self._keys_are_old():
+        if cipher is None or self._compressor or self._keys_are_old():
             for piece in pieces:
                 self.send_packet(head[0], head[1:], String(bytes(piece)))
             return
-        packets = b"".join([part for piece in pieces for part in self._sealed(cipher, head, piece)])
-        self._send_seq = (self._send_seq + len(pieces)) % 2**32
+        parts: list[bytes] = []
+        for piece in pieces:
+            parts += self._sealed(cipher, head, piece)
+            self._send_seq = (self._send_seq + 1) % 2**32
+        packets = b"".join(parts)
         self._rekey_bytes_sent += len(packets)
         self._send(packets)
 
-    def _sealed(self, cipher: Gcm, head: bytes, piece: memoryview) -> tuple[bytes, bytes]:
+    def _sealed(self, cipher: Encryption, head: bytes, piece: memoryview) -> tuple[bytes, bytes]:
         """One packet of RFC 4253 section 6, in two parts."""
-        size = 1 + len(head) + 4 + len(piece)
-        padding = PADDING_BYTES_MIN + (-size - PADDING_BYTES_MIN) % BLOCK_BYTES
+        size = self._send_enchdrlen + len(head) + 4 + len(piece)
+        padding = PADDING_BYTES_MIN + (-size - PADDING_BYTES_MIN) % self._send_blocksize
         start = b"%c%b%b" % (padding, head, len(piece).to_bytes(4, "big"))
         plain = b"".join((start, piece, os.urandom(padding)))
-        header = len(plain).to_bytes(4, "big")
-        return header, cipher.seal(header, plain)
+        return cipher.encrypt_packet(self._send_seq, len(plain).to_bytes(4, "big"), plain)
 
     def _keys_are_old(self) -> bool:
         """asyncssh exchanges them anew before the next packet that it makes."""
