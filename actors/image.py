@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actors.world import World
 
 
-LOOK_S = 2.0
+LOOK_S = 5.0  # an engine under load answers late
 
 
 class ImageActor(Actor):

@@ -6,7 +6,7 @@ from tests.e2e.harness import FAKE_IMAGE, Done
 from tests.e2e.runs import Setup, run
 from tests.e2e.runs_fault import told
 
-LOOK_HANGS_S = 2.3  # nobody joins a look that has hung for 2 s
+LOOK_HANGS_S = 5.3  # nobody joins a look that has hung for 5 s
 
 
 @run("connection-create-comes-late", end="removed by the sweep", rows=("CT0308", "CT1205", "CT1221"), needs=())
@@ -36,9 +36,9 @@ async def start_lost_and_ended(setup: Setup) -> None:
 @run("connection-image-look-hangs", end="exit status 7", rows=("IM0103", "IM0201", "SS0901"), needs=(), kept=1)
 async def image_look_hangs(setup: Setup) -> None:
     """One look at the image hangs for longer than a login has time. Who comes later asks anew and is served."""
-    why = f"the image {FAKE_IMAGE} could not be pulled: it took longer than docker.timeouts.containerStart (4 s)"
+    why = f"the image {FAKE_IMAGE} could not be pulled: it took longer than docker.timeouts.containerStart (7 s)"
     async with (
-        setup.fake_harness("inspect_image: 1*hang -> off", http_s=30.0, container_start=4.0) as harness,
+        setup.fake_harness("inspect_image: 1*hang -> off", http_s=30.0, container_start=7.0) as harness,
         harness.client() as first,
         trio.open_nursery() as nursery,
     ):
