@@ -11,7 +11,7 @@ import trio
 from actors.ssh.overrides import Connection
 from actors.ssh.peer import ANSWER, Silent, cause_of
 from protocol.connection import Disconnected
-from tests.actors.ssh.host import Host, open_host, settings
+from tests.actors.ssh.host import Host, aio, open_host, settings
 
 VERSION = b"SSH-2.0-Moorage\r\n"
 
@@ -136,6 +136,7 @@ async def test_each_question_is_given_time_and_any_sign_of_life_is_an_answer(
         conn._keepalive_timer_callback()
         lost = await host.supervisor.connections[0].seen(Disconnected)
         assert lost == Disconnected(why=f"no sign of life for {60 * count} s", cause="silent")
+        await aio(client.conn.wait_closed)
         assert client.conn.asked == 2 * count
 
 
