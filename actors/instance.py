@@ -8,6 +8,8 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -22,8 +24,9 @@ class Instance:
         self._boots.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = _kept(directory / "instance")
         self.boot = secrets.token_hex(8)
-        self._lock = os.open(self._boots / self.boot, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _alone_in(self._boots):
+            self._lock = os.open(self._boots / self.boot, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
     def control(self) -> Path:
@@ -55,12 +58,13 @@ class Instance:
 
     def forget_dead(self) -> None:
         """Delete the locks and sockets of boots that are gone, once the engine holds no container of theirs."""
-        for path in self._boots.iterdir():
-            if not self.is_alive(path.stem):
-                if path.suffix == ".links":
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+        with _alone_in(self._boots):
+            for path in self._boots.iterdir():
+                if not self.is_alive(path.stem):
+                    if path.suffix == ".links":
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """This boot is over, in order: its lock goes."""
@@ -68,6 +72,17 @@ class Instance:
         self.control.unlink(missing_ok=True)  # its listener may have been cancelled just after it was bound
         (self._boots / self.boot).unlink(missing_ok=True)
         os.close(self._lock)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: a lock file that is made and not yet locked looks like one that a crash has left."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _kept(path: Path) -> str:

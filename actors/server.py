@@ -1,20 +1,30 @@
 """The server actor: the daemon's own life, from listening to stopped."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.connection import ConnectionActor
+from actors.ports import ServerPort
 from fsm.server import SERVER
 from protocol.base import Effect, Event
 from protocol.connection import CloseWanted, DrainWanted, TerminateWanted
-from protocol.server import AllGone, CloseConnections, DrainConnections, StopAccepting, TerminateConnections
+from protocol.server import (
+    AllGone,
+    CloseConnections,
+    DrainConnections,
+    EndAttempt,
+    PassSockets,
+    StartSuccessor,
+    StopAccepting,
+    TerminateConnections,
+)
 
 if TYPE_CHECKING:
     from actors.recorder import Ledger
     from actors.world import World
 
 WHY = "the server is shutting down"
+ACCEPTING = frozenset({"STARTING", "SERVING", "UPGRADING"})
 
 
 class ServerActor(Actor):
@@ -22,34 +32,35 @@ class ServerActor(Actor):
 
     kind = SERVER
 
-    def __init__(
-        self,
-        world: "World",
-        ledger: "Ledger",
-        about: dict[str, Any],
-        stop: Callable[[], None],
-        drain_pool: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, world: "World", ledger: "Ledger", about: dict[str, Any], port: ServerPort) -> None:
         super().__init__(world, "server", ledger, about)
-        self._stop, self._drain_pool = stop, drain_pool
-        world.on_empty = self._nobody_left
+        self._port = port
+        world.on_empty = self.look_who_is_left
 
     @property
-    def serving(self) -> bool:
-        return self.cell.state in ("STARTING", "SERVING")
+    def may_be_stopped(self) -> bool:
+        """Nobody has asked for its end yet."""
+        return self.cell.state in ACCEPTING or self.cell.state == "RETIRING"
 
     def perform(self, effect: Effect) -> None:
         match effect:
             case StopAccepting():
-                self._stop()
+                self._port.stop_accepting()
+                self.look_who_is_left()
             case DrainConnections():
+                self._port.refuse_sessions()
                 self._tell(DrainWanted())
-                self._drain_pool()
-                self._nobody_left()
+                self.look_who_is_left()
             case TerminateConnections():
                 self._tell(TerminateWanted(why=WHY))
             case CloseConnections():
                 self._tell(CloseWanted(why=WHY))
+            case StartSuccessor(attempt=attempt, argv=argv):
+                self._port.start_successor(attempt, argv)
+            case PassSockets(attempt=attempt):
+                self._port.pass_sockets(attempt)
+            case EndAttempt(attempt=attempt, why=why):
+                self._port.end_attempt(attempt, why)
             case _:
                 super().perform(effect)
 
@@ -58,6 +69,8 @@ class ServerActor(Actor):
             if isinstance(actor, ConnectionActor):
                 actor.post(event)
 
-    def _nobody_left(self) -> None:
-        if not self.serving and not self.ended and not self.world.actors:
-            self.post(AllGone())
+    def look_who_is_left(self) -> None:
+        """Nobody, and no one will come: then it is over. Called whenever somebody leaves or arrives."""
+        if self.cell.state in ACCEPTING or self.ended or self.world.actors or self._port.is_arriving():
+            return
+        self.post(AllGone())

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 from moorage.version import VERSION
 
 if TYPE_CHECKING:
+    from moorage.cannot_serve import CannotServe
     from moorage.config import load
-    from moorage.daemon import CannotServe, Server, serve
+    from moorage.daemon import Server, serve
     from protocol.settings import Settings
 
 __all__ = ["CannotServe", "RoomClash", "Server", "Settings", "load", "serve"]
 
 # The embedding API (docs/embedding.md): name -> the module that has it.
 _LAZY = {
-    "CannotServe": "moorage.daemon",
+    "CannotServe": "moorage.cannot_serve",
     "Server": "moorage.daemon",
     "Settings": "protocol.settings",
     "load": "moorage.config",

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "hash-password": "hash_password",
     "guest-image": "guest_image",
     "status": "status",
+    "upgrade": "upgrade",
     "demo": "demo",
     "replay": "replay",
     "simulate": "simulate",

@@ -3,7 +3,10 @@
 `async with serve(settings) as server:` from a trio program; `run_serve` is the command. Nothing is decided here.
 """
 
+import asyncio
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -15,7 +18,7 @@ from msgspec.structs import replace
 
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
 from actors.bridge import aio, open_loop
-from actors.control import serve_control
+from actors.control import Talks, serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
 from actors.instance import Instance
@@ -26,15 +29,20 @@ from actors.server import ServerActor
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.supervisor import Supervisor
 from actors.sweep import Sweeper
+from actors.takeover import Predecessor
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
 from moorage.agent_binary import agent_binary
+from moorage.cannot_serve import CannotServe, alone
 from moorage.logs import Log, LogUnavailable
+from moorage.service_manager import ServiceManager, inherited_sockets
+from moorage.succession import Port, predecessor_of, replace_it
 from moorage.version import VERSION
 from protocol import codes
 from protocol.codes import Code
 from protocol.container import Link as LinkKind
+from protocol.control import STATUS
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
@@ -42,22 +50,19 @@ from protocol.settings_problem import Problem
 from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
+UPGRADE_S = 60.0  # until a new process is ready to take this one's place
 
 
 def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
 
 
-class CannotServe(Exception):
-    """The daemon cannot start; the text is one sentence, with its code in front."""
-
-
 class Server:
     """A running daemon. `addresses` are (host, port) pairs as bound."""
 
-    def __init__(self, actor: ServerActor, supervisor: Supervisor, listener: Listener) -> None:
-        self.addresses = listener.addresses
-        self.supervisor = supervisor
-        self._actor, self._listener = actor, listener
+    def __init__(self, actor: ServerActor, port: Port) -> None:
+        self.addresses = port.listener.addresses
+        self.supervisor = port.supervisor
+        self._actor, self._port = actor, port
         self._stopped = trio.Event()
 
     async def run(self) -> None:
@@ -72,7 +77,7 @@ class Server:
     async def stop(self) -> None:
         """End in order, if that is not done or under way already."""
         if not self._stopped.is_set():
-            if self._actor.serving:
+            if self._actor.may_be_stopped:
                 self.shutdown("the program that serves is ending")
             await self.wait_stopped()
 
@@ -85,15 +90,21 @@ class Server:
         """Begin to end: stop accepting, let sessions end within the grace. A second call makes haste."""
         self._actor.post(ShutdownWanted(why=why))
 
+    async def prove_alive(self) -> None:
+        """Return after a turn of both loops: a daemon that hangs does not."""
+        await aio(asyncio.sleep, 0)
+
     def statistics(self) -> dict[str, Any]:
         """What `moorage status` shows: the daemon's state, its listener's counts, and every actor."""
         world = self.supervisor.world
         return {
             "boot": world.boot,
+            "pid": os.getpid(),
+            "version": VERSION,
             "state": self._actor.cell.state,
             "listen": [f"{host}:{port}" for host, port in self.addresses],
             "api": "{}.{}".format(*world.engine.api),
-            **self._listener.statistics(),
+            **self._port.listener.statistics(),
             "pool": self.supervisor.pool.statistics(),
             "actors": [actor.statistics() for actor in dict.fromkeys(world.actors.values())],
         }
@@ -107,23 +118,27 @@ async def serve(
     engine: Engine | None = None,
     dice: Random | None = None,
     links: Sequence[LinkKind] | None = None,
+    sockets: Sequence[socket.socket] = (),
+    take_over: str | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block is left; then shut down in order and leave nothing behind, cancelled or not.
 
     `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
     settings name. `links` to the guest agent are tried in this order; with an `engine` of yours the default is none.
+    `sockets` that listen are used instead of `ssh.listen`. With `take_over` those of the daemon that serves on this
+    state folder are; it is the attempt that started this process, or empty.
     Raises `CannotServe`; what the block raises comes out as it is.
     """
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(_live, settings, say, engine, dice, links, leaving)
+            server: Server = await nursery.start(_live, settings, say, engine, dice, links, sockets, take_over, leaving)
             try:
                 yield server
             finally:
                 leaving.set()
     except BaseExceptionGroup as group:
-        raise _alone(group) from None
+        raise alone(group) from None
 
 
 async def _live(
@@ -132,6 +147,8 @@ async def _live(
     engine: Engine | None,
     dice: Random | None,
     links: Sequence[LinkKind] | None,
+    sockets: Sequence[socket.socket],
+    take_over: str | None,
     leaving: trio.Event,
     *,
     task_status: trio.TaskStatus[Server],
@@ -148,7 +165,12 @@ async def _live(
 
     handle: Callable[[Mapping[str, Any]], None] | None = None
     with trio.CancelScope(shield=True):
-        async with open_loop(on_error), _engine(settings, engine) as found, _instance(settings) as instance:
+        async with (
+            open_loop(on_error),
+            _instance(settings) as instance,
+            predecessor_of(instance, take_over) as predecessor,
+            _engine(settings, engine) as found,
+        ):
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
                     agents = await _agents(settings, found, instance, log, links)
@@ -157,39 +179,35 @@ async def _live(
                     handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
-                    listener = await _listener(supervisor, settings)
-                    server = _server(settings, supervisor, listener)
+                    listener = await _listener(supervisor, settings, predecessor, sockets)
+                    port = Port(supervisor, listener)
+                    server = _server(settings, port)
+                    await replace_it(predecessor)
+                    listener.accept()
                     nursery.start_soon(Sweeper(supervisor, instance).run)
                     nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
-                    await nursery.start(_control, instance.control, server, log)
+                    await nursery.start(_control, instance.control, server, port.talks, log)
                     nursery.start_soon(server.run)
                     task_status.started(server)
                     await leaving.wait()
                     await server.stop()
+                    await port.settled()
                     listener.close()
                     await supervisor.sources.close()
                     nursery.cancel_scope.cancel()
 
 
-def _server(settings: Settings, supervisor: Supervisor, listener: Listener) -> Server:
-    def stop() -> None:
-        supervisor.draining = True
-        listener.stop_accepting()
-
-    actor = ServerActor(supervisor.world, supervisor.world.recorder.share(), {}, stop, supervisor.pool.drain)
-    listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
-    seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
+def _server(settings: Settings, port: Port) -> Server:
+    world, listener = port.supervisor.world, port.listener
+    actor = ServerActor(world, world.recorder.share(), {}, port)
+    port.post, listener.on_settled = actor.post, actor.look_who_is_left
+    listen = tuple(f"{host}:{number}" for host, number in listener.addresses)
+    shutdown = settings.shutdown
+    seconds = {"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S, "upgrade": UPGRADE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
-    return Server(actor, supervisor, listener)
-
-
-def _alone(error: BaseException) -> BaseException:
-    """Trio wraps what ends a nursery in a group; one error alone is taken out of all of them."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    return Server(actor, port)
 
 
 @asynccontextmanager
@@ -252,10 +270,10 @@ async def _instance(settings: Settings) -> AsyncIterator[Instance]:
         yield instance
 
 
-async def _control(path: Path, server: Server, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
+async def _control(path: Path, server: Server, talks: Talks, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
     """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
     try:
-        await serve_control(path, {"status": server.statistics}, task_status=task_status)
+        await serve_control(path, {STATUS: server.statistics}, talks, task_status=task_status)
     except OSError as error:
         log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
         with suppress(RuntimeError):  # it may have served for a while
@@ -270,9 +288,14 @@ def _recorder(settings: Settings, log: Say) -> Recorder:
     return Recorder(directory, trio.current_time, header, lambda why: log(codes.MOORAGE_RECORD_FAILED, {"why": why}))
 
 
-async def _listener(supervisor: Supervisor, settings: Settings) -> Listener:
+async def _listener(
+    supervisor: Supervisor, settings: Settings, predecessor: Predecessor | None, sockets: Sequence[socket.socket]
+) -> Listener:
+    """A predecessor's sockets are of no use where the configuration names another address than its own did."""
+    if predecessor is not None and predecessor.listen == settings.ssh.listen:
+        sockets = predecessor.sockets
     try:
-        return await aio(open_listener, supervisor, settings)
+        return await aio(open_listener, supervisor, settings, sockets)
     except OSError as error:
         why = f"cannot listen on {settings.ssh.listen}: {error.strerror or error}"
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {why}") from error
@@ -286,6 +309,7 @@ def run_serve(
     record: str | None = None,
     on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
     warnings: Iterable[Problem] = (),
+    take_over: str | None = None,
 ) -> int:
     """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
 
@@ -302,25 +326,31 @@ def run_serve(
     if settings.docker.execution.disable_agent and settings.backend == "docker":
         log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
     try:
-        trio.run(_serve_until_stopped, settings, log, on_ready)
+        trio.run(_serve_until_stopped, settings, log, on_ready, take_over)
     finally:
         log.close()
     return 0
 
 
-async def _serve_until_stopped(settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None]) -> None:
-    async with serve(settings, say=log.write) as server, trio.open_nursery() as nursery:
-        nursery.start_soon(_heed_signals, server, log)
+async def _serve_until_stopped(
+    settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None], take_over: str | None
+) -> None:
+    manager = ServiceManager()
+    say, sockets = manager.told(log.write), inherited_sockets()
+    async with serve(settings, say=say, sockets=sockets, take_over=take_over) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(_heed_signals, server, log, manager)
+        nursery.start_soon(manager.watch, server.prove_alive)
         on_ready(server.addresses)
         await server.wait_stopped()
         nursery.cancel_scope.cancel()
 
 
-async def _heed_signals(server: Server, log: Log) -> None:
+async def _heed_signals(server: Server, log: Log, manager: ServiceManager) -> None:
     """INT and TERM end the server, a second one makes haste; HUP reopens the log file."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for number in signals:
             if number == signal.SIGHUP:
-                log.reopen()
+                with manager.reloading():
+                    log.reopen()
             else:
                 server.shutdown(signal.Signals(number).name)

@@ -296,6 +296,12 @@ MOORAGE_TERMINATING = Code("MOORAGE_TERMINATING", "notice", "shutting down: sess
     "the server is shutting down; this session ends now")
 MOORAGE_KILLING = Code("MOORAGE_KILLING", "notice", "shutting down: what is left is closed and removed",
     "Sessions did not end in time.")
+MOORAGE_UPGRADING = Code("MOORAGE_UPGRADING", "notice", "a new process is starting; this one serves until it is ready",
+    "`moorage upgrade` was called, or a process that was started with --take-over asks for the listening sockets.")
+MOORAGE_UPGRADED = Code("MOORAGE_UPGRADED", "notice", "a new process accepts the connections from now on",
+    "This one serves the connections that it has to their end, without a time limit, and then stops. TERM makes it drain (shutdown.grace).")
+MOORAGE_UPGRADE_FAILED = Code("MOORAGE_UPGRADE_FAILED", "error", "the upgrade has failed; this process serves on",
+    "The new process did not start, or was not ready in time. Nobody was refused, nobody was cut off.")
 MOORAGE_STOPPED = Code("MOORAGE_STOPPED", "notice", "stopped",
     "Nothing of ours is left running.")
 MOORAGE_STOPPED_UNCLEAN = Code("MOORAGE_STOPPED_UNCLEAN", "error", "stopped with containers not yet confirmed as removed",

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.ports import EngineFault
+from moorage.cannot_serve import CannotServe
 from moorage.commands.problem import Problem, sentences
 from moorage.config import Unreadable, load
-from moorage.daemon import CannotServe, run_serve
+from moorage.daemon import run_serve
 from moorage.debian import Missing
 from protocol import codes
 from protocol.settings_problem import SettingsError
@@ -26,6 +27,13 @@ def read_config(path: Path) -> Reading:
         raise Problem(f"{codes.DOCKER_CONFIG_ERROR.name}: {path} cannot be used:{lines}") from error
 
 
-def serve_until_stopped(reading: Reading, record: str | None, on_ready: Callable[[list[tuple[str, int]]], None]) -> int:
+def serve_until_stopped(
+    reading: Reading,
+    record: str | None,
+    on_ready: Callable[[list[tuple[str, int]]], None],
+    take_over: str | None = None,
+) -> int:
     with sentences(*FAILURES):
-        return run_serve(reading.settings, record=record, on_ready=on_ready, warnings=reading.warnings)
+        return run_serve(
+            reading.settings, record=record, on_ready=on_ready, warnings=reading.warnings, take_over=take_over
+        )

@@ -10,7 +10,7 @@ import trio
 from msgspec.structs import replace
 
 from moorage.agent_binary import AgentBinary, agent_binary
-from moorage.daemon import CannotServe
+from moorage.cannot_serve import CannotServe
 from tests.e2e import outside
 from tests.e2e.harness import Done
 from tests.e2e.runs import Setup, run

@@ -8,7 +8,8 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from moorage.daemon import CannotServe, serve
+from moorage.cannot_serve import CannotServe
+from moorage.daemon import serve
 from moorage.testing import FakeEngine
 from protocol.codes import Code
 from protocol.settings import Auth, Docker, DockerConnection, Settings, Ssh, User
