@@ -24,11 +24,16 @@ class Refused(Exception):
 
 
 class Predecessor:
-    """The process that serves. `sockets` listen for the setting `listen`; they are ours to use or to close."""
+    """The process that serves."""
 
-    def __init__(self, stream: UNIXSocketStream, lent: Handover, sockets: Sequence[socket.socket]) -> None:
-        self.boot, self.pid, self.listen, self.sockets = lent.boot, lent.pid, lent.listen, sockets
-        self._stream = stream
+    def __init__(self, stream: UNIXSocketStream, lent: Handover, sockets: list[socket.socket]) -> None:
+        self.boot, self.pid = lent.boot, lent.pid
+        self._stream, self._listen, self._sockets = stream, lent.listen, sockets
+
+    def take(self, listen: str) -> Sequence[socket.socket]:
+        """Its sockets, now ours, if they were opened for this setting; none if it was for another."""
+        taken, self._sockets = (self._sockets, []) if listen == self._listen else ([], self._sockets)
+        return taken
 
     async def replace(self) -> None:
         """Say that we are ready. It has stopped accepting when this returns. Raises `Refused`.
@@ -47,6 +52,9 @@ class Predecessor:
             await self._stream.send(" ".join(why.split()).encode() + b"\n")
 
     async def close(self) -> None:
+        """Let go of it, and of what we did not take."""
+        for sock in self._sockets:
+            sock.close()
         await self._stream.aclose()
 
 

@@ -109,9 +109,10 @@ class Upgrades:
         self._attempts[attempt].cleared.set()
 
     def end_attempt(self, attempt: str, why: str) -> None:
-        ended = self._attempts.pop(attempt)
-        ended.why = why
-        ended.ended.set()
+        ended = self._attempts.pop(attempt, None)
+        if ended is not None:  # who comes late for one that is over finds that out by itself
+            ended.why = why
+            ended.ended.set()
 
     # Within.
 

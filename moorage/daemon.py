@@ -182,7 +182,7 @@ async def _live(
                     listener = await _listener(supervisor, settings, predecessor, sockets)
                     port = Port(supervisor, listener)
                     server = _server(settings, port)
-                    await replace_it(predecessor)
+                    await replace_it(predecessor, listener)
                     listener.accept()
                     nursery.start_soon(Sweeper(supervisor, instance).run)
                     nursery.start_soon(supervisor.pool.run)
@@ -292,8 +292,8 @@ async def _listener(
     supervisor: Supervisor, settings: Settings, predecessor: Predecessor | None, sockets: Sequence[socket.socket]
 ) -> Listener:
     """A predecessor's sockets are of no use where the configuration names another address than its own did."""
-    if predecessor is not None and predecessor.listen == settings.ssh.listen:
-        sockets = predecessor.sockets
+    if predecessor is not None:
+        sockets = predecessor.take(settings.ssh.listen)
     try:
         return await aio(open_listener, supervisor, settings, sockets)
     except OSError as error:

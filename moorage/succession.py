@@ -57,9 +57,11 @@ async def predecessor_of(instance: Instance, take_over: str | None) -> AsyncIter
             await found.close()
 
 
-async def replace_it(predecessor: Predecessor | None) -> None:
+async def replace_it(predecessor: Predecessor | None, listener: Listener) -> None:
+    """We are ready: from here on there is no way back for it."""
     if predecessor is not None:
         try:
             await predecessor.replace()
         except Refused as error:
+            listener.close()
             raise CannotServe(f"{codes.MOORAGE_UPGRADE_FAILED.name}: {error}") from error

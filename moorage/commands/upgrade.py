@@ -11,7 +11,7 @@ import click
 @click.option("--record", metavar="DIR", help="Where the new process writes scenarios (record.directory).")
 @click.pass_context
 def command(context: click.Context, config: Path, record: str | None) -> None:
-    """Put this version of Moorage in the place of the one that runs.
+    """Replace the daemon that runs by this version of it.
 
     The daemon that serves on the configuration's `state` folder starts this version and lends it its listening
     sockets. When the new process is ready, the old one stops accepting, serves the connections that it has to their

@@ -22,7 +22,7 @@ from protocol.connection import (
 )
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
 from protocol.image import ImageWanted, WaiterLeft
-from protocol.server import Listening
+from protocol.server import Listening, SuccessorCame, SuccessorFailed, SuccessorReady
 from protocol.session import (
     ChannelOpened,
     CommandForced,
@@ -62,7 +62,7 @@ class Specimen(Struct, frozen=True):
 TRIED = {"tried twice": {"tries": 2, "why": "busy"}, "tried eight times": {"tries": 8, "why": "busy"}}
 
 SPECIMENS: Mapping[str, Specimen] = {
-    "server": Specimen({}),
+    "server": Specimen({"attempt": "b.1"}, at={"STARTING": {"attempt": ""}}),
     "spare": Specimen({"container": "ct"}),
     "auth": Specimen(
         {
@@ -172,8 +172,12 @@ FIELDS: Values = {
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
     "listen": ("127.0.0.1:2222",), "attempt": 3, "factor": "password", "sources": ("users", "webhook"),
     "verdict": "yes", "authorizes": False, "ways": (("password",),),
+    "argv": ("moorage", "serve"), "version": "2", "sent_for": True,
     "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable", "dice": 0.5,
 }  # fmt: skip
+
+# Where a name means something else to one machine.
+OWN_FIELDS: Mapping[str, Values] = {Listening.__module__: {"attempt": "b.1"}}
 
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     ConnectionOpened: {"session mode": {"mode": "session"}},
@@ -255,6 +259,9 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     SizeWanted: {},
     TerminalOpened: {"no size": {"size": None}, "container": {"target": "container"}},
     Listening: {},
+    SuccessorCame: {"by itself": {"sent_for": False}, "another": {"attempt": "b.2"}},
+    SuccessorReady: {"another": {"attempt": "b.2"}},
+    SuccessorFailed: {"another": {"attempt": "b.2"}},
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
 CROSSED = (
@@ -307,7 +314,7 @@ def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event
     fields = {name: FIELDS[name] for name in event.__struct_fields__ if name not in OPTIONAL and name in FIELDS}
     if "seconds" in event.__struct_fields__:
         fields["seconds"] = dict(seconds)
-    usual = event(**fields)
+    usual = event(**{**fields, **{k: v for k, v in OWN_FIELDS.get(event.__module__, {}).items() if k in fields}})
     found = {"": usual}
     if issubclass(event, Fault):
         for fault in get_args(FaultClass):

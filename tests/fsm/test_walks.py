@@ -5,14 +5,15 @@ from collections import Counter
 import pytest
 
 from fsm.kernel import Moved
-from tests.fsm.walks import ImageWorld, ServerWorld, SignalWorld, SpareWorld, TerminalWorld, World, Wrong, walk
+from tests.fsm.walks import ImageWorld, SignalWorld, SpareWorld, TerminalWorld, World, Wrong, walk
 from tests.fsm.walks_auth import AuthWorld
 from tests.fsm.walks_connection import ConnectionWorld
 from tests.fsm.walks_container import ContainerWorld
+from tests.fsm.walks_server import ServerWorld
 from tests.fsm.walks_session import SessionWorld
 
 WALKS = {
-    ServerWorld: 200,
+    ServerWorld: 2000,
     ImageWorld: 600,
     TerminalWorld: 1200,
     SignalWorld: 300,

@@ -12,7 +12,6 @@ from typing import ClassVar, get_args
 
 from fsm.image import IMAGE
 from fsm.kernel import Answer, Kind, Moved, Refused
-from fsm.server import SERVER
 from fsm.signal import SIGNAL
 from fsm.spare import SPARE
 from fsm.terminal import TERMINAL, TerminalCell
@@ -32,15 +31,6 @@ from protocol.image import (
     PullImage,
     PullProgressed,
     WaiterLeft,
-)
-from protocol.server import (
-    AllGone,
-    CloseConnections,
-    DrainConnections,
-    Listening,
-    ShutdownWanted,
-    StopAccepting,
-    TerminateConnections,
 )
 from protocol.signal import SendSignal, SignalDelivered, SignalFailed, SignalOrdered, SignalSent
 from protocol.spare import ClaimWanted, HandOver, SpareWanted, StaleFound
@@ -293,41 +283,6 @@ class SignalWorld(World):
 
     def at_end(self) -> None:
         self.expect(self.told == self.taken == (self.cell.state == "SENT"), "the session is told what is so")
-
-
-class ServerWorld(World):
-    """A daemon with connections that end, or do not."""
-
-    kind = SERVER
-    ORDER = (StopAccepting, DrainConnections, TerminateConnections, CloseConnections)
-
-    def __init__(self, kind: Kind, seed: int) -> None:
-        super().__init__(kind, seed)
-        self.haste = self.haste or 0.2
-        self.done: list[type[Effect]] = []
-        self.stubborn = self.dice.random() < 0.5
-        self.gone = False
-        if self.dice.random() < 0.9:
-            seconds = {"grace": 20.0, "kill": 5.0, "gone": 20.0}
-            self.take(Listening(listen=("127.0.0.1:22",), seconds=seconds))
-
-    def choices(self) -> list[Choice]:
-        found: list[Choice] = [(0.3, lambda: ShutdownWanted(why="TERM"))]
-        if self.done and not self.stubborn:
-            found.append((0.3, self._all_gone))
-        return found
-
-    def _all_gone(self) -> Event:
-        self.gone = True
-        return AllGone()
-
-    def asked(self, effect: Effect) -> None:
-        self.done.append(type(effect))
-        self.expect(tuple(self.done) == self.ORDER[: len(self.done)], f"out of order: {self.done}")
-
-    def at_end(self) -> None:
-        hard = self.done == list(self.ORDER)
-        self.expect(self.gone or hard or not self.done, "given up before all was tried")
 
 
 def walk(world: type[World], seed: int, kind: Kind | None = None) -> World:
