@@ -3,7 +3,6 @@
 `async with serve(settings) as server:` from a trio program; `run_serve` is the command. Nothing is decided here.
 """
 
-import asyncio
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ import trio
 from msgspec.structs import replace
 
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
-from actors.bridge import aio, open_loop
+from actors.bridge import aio, loop_turn, open_loop
 from actors.control import Talks, serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
@@ -64,6 +63,7 @@ class Server:
         self.supervisor = port.supervisor
         self._actor, self._port = actor, port
         self._stopped = trio.Event()
+        self._turn = loop_turn()
 
     async def run(self) -> None:
         """The server actor's life."""
@@ -91,8 +91,8 @@ class Server:
         self._actor.post(ShutdownWanted(why=why))
 
     async def prove_alive(self) -> None:
-        """Return after a turn of both loops: a daemon that hangs does not."""
-        await aio(asyncio.sleep, 0)
+        """Return after a turn of both loops: in a daemon that hangs it does not."""
+        await self._turn()
 
     def statistics(self) -> dict[str, Any]:
         """What `moorage status` shows: the daemon's state, its listener's counts, and every actor."""
