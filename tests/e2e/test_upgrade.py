@@ -33,8 +33,8 @@ async def moorage(setup: Setup, *args: str) -> Done:
 
 async def status(setup: Setup) -> dict[int, dict[str, Any]]:
     """What each daemon says of itself, by its pid."""
-    said = json.loads((await moorage(setup, "status", "--format", "json")).out or b"[]")
-    return {one["pid"]: one for one in said}
+    done = await moorage(setup, "status", "--format", "json")
+    return {one["pid"]: one for one in json.loads(done.out)} if done.status == 0 else {}
 
 
 async def serving(setup: Setup) -> int:
