@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.world import World
 
 PEER_EVENTS_MAX = 64
-NOT_LOGGED = ("seconds", "dice", "event")
+NOT_LOGGED = ("seconds", "dice", "event", "timers")
 
 
 class Actor:
@@ -129,7 +129,7 @@ class Actor:
         says = self.kind.row[row].says
         if not says:
             return
-        fields = {k: getattr(event, k) for k in event.__struct_fields__ if k not in NOT_LOGGED}
+        fields = {k: v for k in event.__struct_fields__ if k not in NOT_LOGGED and (v := getattr(event, k)) is not None}
         details = {**msgspec.to_builtins(fields), **self.about, "row": row}
         for code in says:
             self.world.say(code, details)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 from actors.actor import Actor
 from actors.login import Client, Grant, LoginTransport, Offer, Question
 from actors.ports import OutsideFault
-from actors.sources import Said, Sources
-from fsm.auth import AUTH, AuthCell
-from protocol import codes
+from actors.sources import Said, Sources, no
+from fsm.auth import AuthCell
+from fsm.auth_rows import AUTH
 from protocol.auth import (
     OUTCOMES,
     Answered,
@@ -21,6 +21,9 @@ from protocol.auth import (
     ReplyToClient,
 )
 from protocol.base import Effect, Event
+from protocol.rules import Chosen, choose, groups_of, unsettled
+from protocol.rules import Login as RuleLogin
+from protocol.settings import Settings
 from protocol.ways import Factor, ways_of
 
 if TYPE_CHECKING:
@@ -36,7 +39,10 @@ KNOWN_MAX = 64  # keys of one connection whose answer is remembered
 
 
 class AuthActor(Actor):
-    """Implements `login.AuthPort`. `secrets` is what the client offers now, `grant` what it has been given for it."""
+    """Implements `login.AuthPort`. `secrets` is what the client offers now, `grant` what it has been given for it.
+
+    `settings` are the connection's, from which those of this login are chosen.
+    """
 
     kind = AUTH
     beside = frozenset({Ask})
@@ -52,20 +58,22 @@ class AuthActor(Actor):
         transport: LoginTransport,
         client: Client,
         sources: Sources,
+        settings: Settings,
     ) -> None:
         super().__init__(world, id, ledger, dict(about))
         self.secrets, self.grant = Offer(), Grant()
         self._transport, self._client, self._sources = transport, client, sources
-        self._username = ""
+        self._settings, self._chosen = settings, Chosen(settings=settings)
+        self._username = self._template = ""
         self._said: tuple[Ask, Said] | None = None  # a yes, until the machine has taken it
         self._known: dict[tuple[str, str, bytes], Said] = {}  # a key is asked about twice: offered, and signed with
         self._device: Device | None = None
 
     # login.AuthPort
 
-    def named(self, username: str, shown: str) -> None:
-        self._username, self.about["username"] = username, shown
-        self.post(NameGiven(username=shown, ways=ways_of(self._sources.settings, username)))
+    def named(self, username: str, shown: str, template: str = "") -> None:
+        self._username, self._template, self.about["username"] = username, template, shown
+        self.post(NameGiven(username=shown, ways=ways_of(self._sources.settings, username), template=template))
 
     def attempted(self, attempt: int, factor: Factor, by: str = "", probe: bool = False, flaw: str = "") -> None:
         sources = self._sources
@@ -128,6 +136,9 @@ class AuthActor(Actor):
             case _, "authz":
                 self._settle(ask.attempt)
                 return await sources.authorize(self._client, username, self.grant)
+            case _, "config":
+                self._settle(ask.attempt)
+                return await self._ask_for_settings()
             case "password", "users":
                 return await sources.password_by_users(username, secrets.password)
             case "password", "webhook":
@@ -159,17 +170,43 @@ class AuthActor(Actor):
                 self._known[memory] = said
         return said
 
+    async def _ask_for_settings(self) -> Said:
+        """The webhook lays its own over what the rules give; which rules those are is not for it to say."""
+        login = self._rule_login()
+        chosen = choose(self._settings, login)
+        if not chosen.unsettled:
+            said = await self._sources.configure(self._client, self._username, self.grant, self._template)
+            if said.verdict != "yes":
+                return said
+            chosen = choose(self._settings, login, said.part)
+        self._chosen = chosen
+        return no(chosen.why) if chosen.unsettled else said
+
+    def _rule_login(self) -> RuleLogin:
+        grant, username = self.grant, self.grant.username or self._username
+        return RuleLogin(
+            username=username,
+            groups=groups_of(self._settings.auth, username, grant.metadata),
+            key=grant.by,
+            host=self._client.host,
+            template=self._template,
+        )
+
+    def _choice(self, why: str) -> Chosen:
+        """The settings of this login. `why`: the webhook, if there is one, has none for it."""
+        chosen = self._chosen if self.cell.configures and not why else choose(self._settings, self._rule_login())
+        return unsettled(chosen, "config", why) if why and not chosen.unsettled else chosen
+
     def _reply(self, effect: ReplyToClient) -> None:
         if effect.counts:
             self._sources.note_failure(self.cell.factor, self._client, self._username)
         if effect.reply in ("success", "partial"):
             self._settle(effect.attempt)
         if effect.reply == "success":
+            self.grant.chosen = self._choice(effect.unsettled)
             self.grant.username = self.grant.username or self._username
             self.secrets, self._device = Offer(), None
             self._known.clear()
-            if self.grant.files:
-                self.world.say(codes.MOORAGE_AUTH_FILES_UNSERVED, {**self.about, "files": len(self.grant.files)})
         self._transport.replied(effect.attempt, effect.reply, effect.why, self.cell.passed)
 
     def _settle(self, attempt: int) -> None:
@@ -177,7 +214,7 @@ class AuthActor(Actor):
         if self._said is None or self._said[0].attempt != attempt:
             return
         (ask, said), self._said = self._said, None
-        if ask.source != "authz" and len(self.cell.passed) == 1:
+        if ask.source not in ("authz", "config") and len(self.cell.passed) == 1:
             self.grant = Grant()
         grant = self.grant
         grant.factors = self.cell.passed

@@ -7,6 +7,7 @@ from actors.actor import Actor
 from actors.ports import AgentLink, ContainerOrder, EngineFault, ImageCommand
 from fsm.container import ContainerCell
 from fsm.container_rows import CONTAINER
+from protocol import codes
 from protocol.base import Effect, Event
 from protocol.container import (
     OUTCOMES,
@@ -21,6 +22,7 @@ from protocol.container import (
     ContainerRenamed,
     ContainerStarted,
     CreateContainer,
+    ExpectOrphan,
     KillContainer,
     LeaveImage,
     RemoveContainer,
@@ -86,6 +88,8 @@ class ContainerActor(Actor):
             case AwaitAgent():
                 assert self.link is not None
                 self.link.report(self.post)
+            case ExpectOrphan():
+                self.world.on_doubt()
             case _:
                 super().perform(effect)
 
@@ -101,8 +105,9 @@ class ContainerActor(Actor):
             case AttachContainer(id=id):
                 await self._attach(id)
                 return ContainerAttached()
-            case StartContainer(id=id):
-                await self._start(id)
+            case StartContainer(id=id, again=again):
+                if not (again and await engine.has_been_started(id)):
+                    await self._start(id)
                 return ContainerStarted()
             case AwaitExit(id=id):
                 exit_ = await engine.wait_container(id)
@@ -132,21 +137,42 @@ class ContainerActor(Actor):
         return self.link.order
 
     async def _start(self, id: str) -> None:
-        engine, agents = self.world.engine, self.world.agents
+        engine = self.world.engine
+        await self._write_files(id)
         try:
             await engine.start_container(id)
         except EngineFault as fault:
-            mended = self.link is not None and agents is not None and await agents.mend(engine, fault.why)
-            if (
-                not mended or self.cell.link == "attach"
-            ):  # a start that fails ends what is attached: the next login then
-                raise
+            if not await self._mended(fault) or self.cell.link == "attach":
+                raise  # a start that fails ends what is attached: the next login then
             await engine.start_container(id)
+
+    async def _write_files(self, id: str) -> None:
+        """What the login brought. A program must not run without them, so a failure is the start's."""
+        files = self.order.files
+        if not files:
+            return
+        details = {**self.about, "files": sorted(files)}
+        self.world.say(codes.DOCKER_FILE_WRITE, details)
+        try:
+            await self.world.engine.write_files(id, files)
+        except EngineFault as fault:
+            why = f"the files of this login could not be written: {fault.why}"
+            self.world.say(codes.DOCKER_FILE_WRITE_FAILED, {**details, "why": fault.why})
+            raise EngineFault(fault.fault, why) from fault
+
+    async def _mended(self, fault: EngineFault) -> bool:
+        """Was it for want of the agent, and is the agent there now?"""
+        agents = self.world.agents
+        return self.link is not None and agents is not None and await agents.mend(self.world.engine, fault.why)
 
     async def _attach(self, id: str) -> None:
         engine = self.world.engine
         if self.link is not None:
-            self.link.join(await engine.attach_container(id, False, self.link.sink))
+            try:
+                self.link.join(await engine.attach_container(id, False, self.link.sink))
+            except EngineFault as fault:
+                await self._mended(fault)  # for the next try; Podman looks for the program before it attaches
+                raise
         else:
             assert self.pump is not None
             self.pump.join(await engine.attach_container(id, self.order.tty, self.pump))

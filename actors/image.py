@@ -1,7 +1,10 @@
 """The image actor: looks and pulls, once for all who wait."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
+
+import trio
 
 from actors.actor import Actor
 from actors.recorder import SharedLog
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from actors.world import World
 
 
+LOOK_S = 2.0
+
+
 class ImageActor(Actor):
     """Shared between connections; the supervisor finds it by reference and platform."""
 
@@ -44,7 +50,13 @@ class ImageActor(Actor):
     ) -> None:
         super().__init__(world, id, ledger, about)
         self.platform, self._on_end = platform, on_end
+        self._asked = inf
         self._recordings: dict[str, Ledger] = {}  # waiter -> the one that has to hear of its leaving
+
+    @property
+    def is_stuck(self) -> bool:
+        """The engine has not said for a while whether it has the image. Who comes now asks anew, and may be luckier."""
+        return self.cell.state == "INSPECTING" and trio.current_time() > self._asked + LOOK_S
 
     async def run(self) -> None:
         await super().run()
@@ -79,6 +91,7 @@ class ImageActor(Actor):
         engine = self.world.engine
         match effect:
             case InspectImage(reference=reference):
+                self._asked = trio.current_time()
                 return ImageFound(image_id=await engine.inspect_image(reference))
             case PullImage(reference=reference):
                 await engine.pull_image(reference, self.platform, {}, self._progress)

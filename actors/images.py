@@ -25,7 +25,7 @@ class Images:
         wanted = ImageWanted(
             waiter=container.id, reference=effect.reference, platform=effect.platform, policy=effect.policy
         )
-        if image is None or image.ended:
+        if image is None or image.ended or image.is_stuck:
             self._count += 1
             log = self.world.recorder.share()
             about: dict[str, Any] = {"image": effect.reference}

@@ -24,7 +24,7 @@ class Instance:
         self._boots.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = _kept(directory / "instance")
         self.boot = secrets.token_hex(8)
-        with _alone_in(self._boots):
+        with _held(self._boots):
             self._lock = os.open(self._boots / self.boot, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -58,13 +58,14 @@ class Instance:
 
     def forget_dead(self) -> None:
         """Delete the locks and sockets of boots that are gone, once the engine holds no container of theirs."""
-        with _alone_in(self._boots):
+        with _held(self._boots):
             for path in self._boots.iterdir():
-                if not self.is_alive(path.stem):
-                    if path.suffix == ".links":
-                        shutil.rmtree(path, ignore_errors=True)
-                    else:
-                        path.unlink(missing_ok=True)
+                if self.is_alive(path.stem):
+                    continue
+                if path.suffix == ".links":
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """This boot is over, in order: its lock goes."""
@@ -75,14 +76,14 @@ class Instance:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time: a lock file that is made and not yet locked looks like one that a crash has left."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _held(folder: Path) -> Iterator[None]:
+    """One daemon at a time: a lock that is made and not yet taken looks like that of a dead boot."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        os.close(held)
 
 
 def _kept(path: Path) -> str:

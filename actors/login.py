@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.ports import Mailbox
 from protocol.auth import Reply
+from protocol.rules import Chosen
 from protocol.ways import Factor, Way
 from protocol.webhook import BinaryValue, Value
 
@@ -51,7 +52,7 @@ class Offer(Struct):
 
 
 class Grant(Struct):
-    """What the factors proved so far have brought. `username` is who it really is."""
+    """What the factors proved so far have brought. `username` is who it really is; `chosen` comes with the last one."""
 
     username: str = ""
     factors: Way = ()
@@ -60,6 +61,7 @@ class Grant(Struct):
     metadata: dict[str, Value] = {}
     environment: dict[str, Value] = {}
     files: dict[str, BinaryValue] = {}
+    chosen: Chosen | None = None
 
 
 class Client(Struct, frozen=True, kw_only=True):
@@ -97,8 +99,8 @@ class AuthPort(Mailbox, Protocol):
     secrets: Offer
     grant: Grant
 
-    def named(self, username: str, shown: str) -> None:
-        """A user name was given; `shown` is fit for an event."""
+    def named(self, username: str, shown: str, template: str = "") -> None:
+        """A user name was given; `shown` is fit for an event. `template`: was chosen with it."""
 
     def attempted(self, attempt: int, factor: Factor, by: str = "", probe: bool = False, flaw: str = "") -> None:
         """A try with what `secrets` holds now."""

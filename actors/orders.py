@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from actors.ports import ContainerOrder, Vault
 from protocol.base import Size
+from protocol.hardening import hardened
 from protocol.session import Program
-from protocol.settings import IDLE_COMMAND, Execution
+from protocol.settings import IDLE_COMMAND, Docker, Execution
 
 SHELL = "/bin/sh"
 # Linux takes at most 128 KiB for one argument of execve (MAX_ARG_STRLEN), the terminating NUL included.
@@ -78,6 +81,14 @@ def may_be_served(execution: Execution) -> bool:
     return execution.mode == "session" or execution.transport == "served" or not own
 
 
+def shape(docker: Docker) -> tuple[Execution, float]:
+    """All of the settings that a waiting container has in it; what only its later programs need is left out."""
+    execution = replace(
+        docker.execution, shell_command=(), subsystems={}, agent_path="", expose_auth_metadata_as_env=False
+    )
+    return execution, docker.timeouts.container_stop
+
+
 def idle_container(
     execution: Execution, name: str, token: str, image: str, labels: Mapping[str, str]
 ) -> ContainerOrder:
@@ -123,7 +134,7 @@ def _order(
         token=token,
         image=image,
         container=execution.container,
-        host=execution.host,
+        host=hardened(execution),
         network=execution.network,
         platform=execution.platform,
         command=command,

@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import trio
 
 from actors.container import ContainerActor
+from actors.orders import shape
 from actors.ports import EngineFault
 from actors.spare import SpareActor
 from actors.world import World
@@ -14,7 +16,8 @@ from protocol import codes
 from protocol.connection import DrainWanted
 from protocol.container import ContainerFailed
 from protocol.settings import Docker
-from protocol.spare import SpareWanted, StaleFound
+from protocol.settings import Pool as PoolSettings
+from protocol.spare import SpareWanted
 
 Make = Callable[[SpareWanted, Callable[[SpareActor], None]], SpareActor]
 
@@ -26,16 +29,16 @@ DEMAND_S = 60.0  # `auto`: logins of the last minute are to be met at once
 AFTERGLOW_S = 600.0  # and one is kept ready for so long after the last
 FAILURE_S_MIN, FAILURE_S_MAX = 1.0, 60.0
 STARTING = frozenset(
-    {"RESOLVING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN", "LINKING"}
+    {"RESOLVING", "PULLING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
+    | {"LINKING"}
 )
 
 
 class Pool:
-    """Spares for the one image that `docker` names. `make` gives life to one."""
+    """Spares as the file's own settings, which `docker` tells, make them now. `make` gives life to one."""
 
-    def __init__(self, world: World, docker: Docker, make: Make) -> None:
-        self.world, self._settings = world, docker.pool
-        self._image = str(docker.execution.container["Image"])
+    def __init__(self, world: World, docker: Callable[[], Docker], make: Make) -> None:
+        self.world, self._docker = world, docker
         self.hits = self.misses = self.made = 0
         self._make = make
         self._spares: list[SpareActor] = []
@@ -44,6 +47,14 @@ class Pool:
         self._failures = 0
         self._not_before = 0.0
         self._draining = False
+
+    @property
+    def _settings(self) -> PoolSettings:
+        return self._docker().pool
+
+    @property
+    def _image(self) -> str:
+        return str(self._docker().execution.container["Image"])
 
     def statistics(self) -> dict[str, Any]:
         """Sizes, and how many logins found one ready."""
@@ -71,16 +82,30 @@ class Pool:
         lately = sum(when >= now - DEMAND_S for when in self._logins)
         return min(self._settings.max, max(lately, bool(self._logins)))
 
-    def claim(self, owner: str, container: str) -> bool:
-        """Promise a spare to a login; False: there is none."""
-        if not self._settings.size:
+    def adopt(self) -> None:
+        """There are new settings. Spares that would be made otherwise now, or are too many, go."""
+        waiting = [spare for spare in self._spares if not spare.promised]
+        fitting = [spare for spare in waiting if shape(spare.settings.docker) == shape(self._docker())]
+        for spare in waiting:
+            if spare not in fitting:
+                spare.retire("the configuration has changed")
+        for spare in fitting[self.wanted :]:
+            spare.retire("fewer are wanted")
+        self._failures, self._not_before = 0, 0.0
+        self._wake.set()
+
+    def claim(self, owner: str, container: str, docker: Docker) -> bool:
+        """Promise a spare to a login that has these settings; False: there is none, or they make another container."""
+        wanted = shape(docker)
+        if not self._settings.size or wanted != shape(self._docker()):
             return False
         self._logins.append(trio.current_time())
         self._wake.set()
         for spare in self._spares:
             ready = self.world.actors.get(spare.cell.container)
+            fits = spare.is_ready and shape(spare.settings.docker) == wanted
             # Not one that is unwatched: it may be gone, and the login would find that out.
-            if spare.is_ready and ready is not None and ready.cell.state == "RUNNING":
+            if fits and ready is not None and ready.cell.state == "RUNNING":
                 # At once, so that an owner that goes before the claim is heard ends the right container.
                 self.world.alias(container, ready)
                 spare.claim(owner, container)
@@ -96,9 +121,7 @@ class Pool:
             spare.post(DrainWanted())
 
     async def run(self) -> None:
-        """For ever: fill, and look whether the image has changed."""
-        if not self._settings.size:
-            return
+        """For ever: fill, and look whether the image has changed. Without a pool, until a reload brings one."""
         looked = trio.current_time()
         while True:
             wait_s = self._top_up()
@@ -111,6 +134,8 @@ class Pool:
 
     def _top_up(self) -> float:
         """Make one if it is time to; seconds until it is worth asking again."""
+        if not self._settings.size:
+            return inf
         now = trio.current_time()
         filling = sum(spare.cell.state in ("EMPTY", "FILLING") for spare in self._spares)
         there = sum(not spare.promised for spare in self._spares)
@@ -153,12 +178,14 @@ class Pool:
     async def _look(self) -> None:
         """Spares whose image has moved on are replaced. An engine that does not answer is asked again later."""
         engine = self.world.engine
+        if not self._spares:
+            return
         try:
             now = await engine.inspect_image(self._image)
             for spare in tuple(self._spares):
                 if spare.is_ready and not spare.image_id:
                     spare.image_id = await engine.container_image(spare.cell.container)
                 if spare.is_ready and spare.image_id not in ("", now):
-                    spare.post(StaleFound(why="its image has changed"))
+                    spare.retire("its image has changed")
         except EngineFault:
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from fsm.policy import ChannelRefusal
 from protocol.base import Event, FaultClass, Size
 from protocol.container import Link
 from protocol.settings import Settings
@@ -53,6 +54,7 @@ class ContainerOrder(Struct, frozen=True, kw_only=True):
     tty: bool = False
     stdin: bool = False  # OpenStdin, StdinOnce and all three attached
     size: Size | None = None  # ConsoleSize, where the API honours it
+    files: Mapping[str, bytes] = {}  # put into it before it starts
 
 
 class ExecOrder(Struct, frozen=True, kw_only=True):
@@ -102,7 +104,7 @@ class FoundContainer(Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """What an engine stream calls. All four are called in the loop's thread and never block."""
 
-    def output(self, data: bytes, stderr: bool) -> None: ...
+    def output(self, data: bytes | memoryview, stderr: bool) -> None: ...
     def output_ended(self, error: str) -> None:
         """No more output will come; `error` is empty when the engine closed it in order. Called exactly once."""
 
@@ -119,7 +121,7 @@ class Stream(Protocol):
     def outlives_output(self) -> bool:
         """The program may have closed its output and still read; else the end of the output is the end of all."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes | memoryview) -> None: ...
     def write_eof(self) -> None:
         """Half-close: the program reads end of file on stdin, its output goes on."""
 
@@ -164,6 +166,7 @@ class Agents(Protocol):
     """How the guest agent is brought into containers and spoken to. `kind` is what a probe at the start has found."""
 
     kind: Link
+    probes: set[str]  # tokens of containers that are no login's
 
     async def open(self, order: ContainerOrder) -> AgentLink:
         """A link for the container that is made from `order`. Raises `EngineFault`."""
@@ -175,7 +178,7 @@ class Agents(Protocol):
 class Channel(Protocol):
     """A session's SSH channel, as the pump and the session actor see it."""
 
-    def write(self, data: bytes, stderr: bool) -> None: ...
+    def write(self, data: bytes | memoryview, stderr: bool) -> None: ...
     def write_eof(self) -> None: ...
     def exit_status(self, status: int) -> None:
         """Send `exit-status`."""
@@ -223,12 +226,18 @@ class Engine(Protocol):
         """Attach stdin, stdout and stderr. Returns once the engine has switched protocols: `start` may follow."""
 
     async def start_container(self, container: str) -> None: ...
+    async def has_been_started(self, container: str) -> bool:
+        """Whether its program has ever run. Only after an answer that got lost does one need to ask."""
+
     async def wait_container(self, container: str) -> Exit:
         """Wait until it runs no more."""
 
     async def kill_container(self, container: str, signal: str) -> None: ...
     async def resize_container(self, container: str, size: Size) -> None: ...
     async def rename_container(self, container: str, name: str) -> None: ...
+    async def write_files(self, container: str, files: Mapping[str, bytes]) -> None:
+        """Into one that is made and need not run: absolute paths, for the container's user alone (mode 0600)."""
+
     async def container_image(self, container: str) -> str:
         """The id of the image that it was made from."""
 
@@ -262,9 +271,13 @@ class Mailbox(Protocol):
 
 
 class ConnectionPort(Mailbox, Protocol):
-    """A connection actor, as its callbacks see it. `settings` are those that hold for it."""
+    """A connection actor, as its callbacks see it. `settings` are those that hold for it.
+
+    `files` is for the login to fill: what web services want to be in the user's containers.
+    """
 
     settings: Settings
+    files: Mapping[str, bytes]
 
 
 class Vault(Struct):
@@ -306,11 +319,11 @@ class Supervisor(Protocol):
     def session_opened(self, connection: ConnectionPort, channel: Channel) -> SessionPort:
         """A session channel opens: its new actor (which has its `ChannelOpened` already), or see `may_open`."""
 
-    def may_open(self, connection: ConnectionPort) -> str:
-        """May this connection open another session? Empty: yes; else the sentence for the refusal."""
+    def may_open(self, connection: ConnectionPort) -> ChannelRefusal:
+        """May this connection open another session?"""
 
     def turned_away(self) -> None:
-        """A connection was closed at once: `maxStartups` are not logged in yet."""
+        """A connection was closed before its login: `maxStartups` left no room for it."""
 
     def crashed(self, connection: Mailbox | None, why: str) -> None:
         """An error of ours somewhere in the shim. With no connection to blame it is only logged."""

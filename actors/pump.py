@@ -7,6 +7,8 @@ what the engine sends goes to the channel at once, which says when it is full.
 
 from collections.abc import Callable
 
+import trio
+
 from actors.ports import Channel, Stream
 from protocol.base import Event
 from protocol.session import InputEnded, OutputEnded
@@ -16,12 +18,17 @@ class Pump:
     """The engine's side calls it as a `Sink`, the channel's side calls `input…` and `…_output`.
 
     Everything runs in the loop's thread and nothing blocks. `report` gets `InputEnded` when the program's stdin is
-    half-closed, and `OutputEnded` once all output is on its way to the client; each at most once.
+    half-closed, and `OutputEnded` once all output is on its way to the client; each at most once. `moved_at`: when the
+    last byte came by.
     """
 
-    def __init__(self, channel: Channel, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self, channel: Channel, report: Callable[[Event], None], clock: Callable[[], float] = trio.current_time
+    ) -> None:
         self.bytes_in = 0
         self.bytes_out = 0
+        self.moved_at = 0.0
+        self._clock = clock
         self._channel = channel
         self._report = report
         self._stream: Stream | None = None
@@ -53,8 +60,9 @@ class Pump:
 
     # The engine's side (Sink).
 
-    def output(self, data: bytes, stderr: bool) -> None:
+    def output(self, data: bytes | memoryview, stderr: bool) -> None:
         self.bytes_out += len(data)
+        self.moved_at = self._clock()
         self._channel.write(data, stderr)
 
     def output_ended(self, error: str) -> None:
@@ -71,12 +79,13 @@ class Pump:
 
     # The channel's side.
 
-    def input(self, data: bytes) -> None:
+    def input(self, data: bytes | memoryview) -> None:
         """From the client. A program that has ended, or was let go, reads nothing."""
         if self._dropped or self._nobody_reads:
             return
         assert self._stream is not None, "the channel delivers nothing before `join`"
         self.bytes_in += len(data)
+        self.moved_at = self._clock()
         self._stream.write(data)
 
     def input_ended(self) -> None:

@@ -4,16 +4,23 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.connection import ConnectionActor
-from actors.ports import ServerPort
+from actors.ports import OutsideFault, ServerPort
+from actors.reload import Reloads
 from fsm.server import SERVER
 from protocol.base import Effect, Event
 from protocol.connection import CloseWanted, DrainWanted, TerminateWanted
 from protocol.server import (
+    OUTCOMES,
+    AdoptSettings,
     AllGone,
+    AnswerReload,
     CloseConnections,
     DrainConnections,
     EndAttempt,
     PassSockets,
+    ReadSettings,
+    SettingsRead,
+    SettingsRefused,
     StartSuccessor,
     StopAccepting,
     TerminateConnections,
@@ -31,10 +38,19 @@ class ServerActor(Actor):
     """Lives outside the world's registry: when that is empty, there is nobody left to serve."""
 
     kind = SERVER
+    queued = frozenset({ReadSettings})
+    outcomes = OUTCOMES
 
-    def __init__(self, world: "World", ledger: "Ledger", about: dict[str, Any], port: ServerPort) -> None:
+    def __init__(
+        self,
+        world: "World",
+        ledger: "Ledger",
+        about: dict[str, Any],
+        port: ServerPort,
+        reloads: Reloads | None = None,
+    ) -> None:
         super().__init__(world, "server", ledger, about)
-        self._port = port
+        self._port, self._reloads = port, reloads
         world.on_empty = self.look_who_is_left
 
     @property
@@ -61,8 +77,29 @@ class ServerActor(Actor):
                 self._port.pass_sockets(attempt)
             case EndAttempt(attempt=attempt, why=why):
                 self._port.end_attempt(attempt, why)
+            case AdoptSettings(attempt=attempt):
+                self._asked.adopt(attempt)
+            case AnswerReload():
+                self._asked.answer(effect, self.cell.state in ACCEPTING)
             case _:
                 super().perform(effect)
+
+    async def work(self, effect: Effect) -> Event:
+        if not isinstance(effect, ReadSettings):
+            return await super().work(effect)
+        ready = await self._asked.read(effect.attempt)
+        shutdown = ready.settings.shutdown
+        seconds = {"grace": shutdown.grace, "kill": shutdown.kill}
+        return SettingsRead(attempt=effect.attempt, changes=ready.changes, seconds=seconds)
+
+    def failed(self, effect: Effect, fault: OutsideFault) -> Event:
+        assert isinstance(effect, ReadSettings)
+        return SettingsRefused(attempt=effect.attempt, fault=fault.fault, why=fault.why, dice=self.world.roll())
+
+    @property
+    def _asked(self) -> Reloads:
+        assert self._reloads is not None, "nobody could ask for it"
+        return self._reloads
 
     def _tell(self, event: Event) -> None:
         for actor in tuple(self.world.actors.values()):

@@ -1,6 +1,6 @@
 """The session actor: one SSH channel and the program that runs for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
@@ -23,6 +23,7 @@ from protocol.session import (
     InspectExec,
     OpenTerminal,
     OrderSignal,
+    ProgramWanted,
     ResizeProgram,
     SendExit,
     SignalProgram,
@@ -53,13 +54,20 @@ class SessionActor(Actor):
         about: dict[str, Any],
         channel: Channel,
         settings: Settings,
+        files: Mapping[str, bytes],
     ) -> None:
         super().__init__(supervisor.world, id, ledger, about)
         self.vault = Vault()
-        self.channel, self.settings = channel, settings
+        self.channel, self.settings, self.files = channel, settings, files
         self.pump = Pump(channel, self.post)
         self._supervisor = supervisor
         self._served: ServedProgram | None = None
+
+    def post(self, event: Event) -> None:
+        """A program that would be one container too many is refused."""
+        if isinstance(event, ProgramWanted):
+            event = self._supervisor.admission.program(self, event)
+        super().post(event)
 
     def perform(self, effect: Effect) -> None:
         match effect:

@@ -3,7 +3,7 @@ settings and shared by all auth actors."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 from msgspec import Struct
@@ -15,17 +15,22 @@ from actors.limit import FailureCount, place_of
 from actors.login import Client, Grant, Judgement, KeyOffer, Rights
 from actors.totp import Codes
 from actors.web.oidc import Device, Oidc
-from actors.web.webhook import AuthWebhook
+from actors.web.webhook import AuthWebhook, ConfigWebhook
 from protocol.auth import Source, Verdict
 from protocol.settings_auth import AskWebhook, Auth
+from protocol.settings_part import as_webhook_means
+from protocol.settings_read import read_part
+from protocol.settings_services import ConfigServer
 from protocol.ways import Factor
-from protocol.webhook import AuthResponse, BinaryValue, Value
+from protocol.webhook import AuthResponse, BinaryValue, ConfigResponse, Value
 
 T = TypeVar("T")
 # verify(hash, password): one try, which takes its time outside the loop's thread.
 Verify = Callable[[str, str], Awaitable[bool]]
 WRONG_PASSWORD = "the password does not fit"
 WRONG_CODE = "the code does not fit"
+PROBLEMS_TOLD_MAX = 3
+TEMPLATE = "MOORAGE_TEMPLATE"  # metadata that tells the configuration webhook what the user has chosen
 
 
 class Said(Struct, frozen=True, kw_only=True):
@@ -39,6 +44,7 @@ class Said(Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, Value] | None = None
     environment: Mapping[str, Value] | None = None
     files: Mapping[str, BinaryValue] | None = None
+    part: Mapping[str, Any] | None = None  # of the settings
 
 
 def no(why: str) -> Said:
@@ -48,18 +54,31 @@ def no(why: str) -> Said:
 class Sources:
     """`failures` counts by address, and for codes by user name as well, for a code has only six digits."""
 
-    def __init__(self, auth: Auth, verify: Verify = passwords.verify, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        auth: Auth,
+        verify: Verify = passwords.verify,
+        wall: Callable[[], float] = time.time,
+        configserver: ConfigServer | None = None,
+    ) -> None:
         self.settings, self._verify, self._wall = auth, verify, wall
         self._hashes = {name: user.password_hash for name, user in auth.users.items() if user.password_hash}
         self._decoy = next(iter(self._hashes.values()), "")
         self._codes = Codes({name: user.totp for name, user in auth.users.items() if user.totp})
         self._password, self._key, self._authz = map(_webhook, (auth.password, auth.public_key, auth.authz))
+        self._config = ConfigWebhook(configserver) if configserver is not None and configserver.url else None
+        self._skips_zeros = configserver is not None and configserver.zero_values == "skip"
         oauth2 = auth.keyboard_interactive.oauth2
         self._oidc = Oidc(oauth2) if auth.keyboard_interactive.method else None
         self._failures = FailureCount(auth.failures.max, auth.failures.period, trio.current_time)
 
+    def go_on(self, before: "Sources") -> None:
+        """With the counts of those until now: a reload pardons nobody."""
+        self._failures.go_on(before._failures)
+        self._codes.go_on(before._codes)
+
     async def close(self) -> None:
-        for service in (self._password, self._key, self._authz, self._oidc):
+        for service in (self._password, self._key, self._authz, self._oidc, self._config):
             if service is not None:
                 await aio(service.close)
 
@@ -146,6 +165,22 @@ class Sources:
     async def authorize(self, client: Client, username: str, grant: Grant) -> Said:
         assert self._authz is not None
         return _said(await aio(self._authz.authorize, client, username, grant), "the webhook does not authorize this")
+
+    async def configure(self, client: Client, username: str, grant: Grant, template: str) -> Said:
+        """The settings that the webhook has for a login, as a part; no: they are none that the file could have."""
+        assert self._config is not None
+        more = {TEMPLATE: template} if template else {}
+        response: ConfigResponse = await aio(self._config.configure, client, username, grant, more)
+        part, problems = read_part(as_webhook_means(response.config, self._skips_zeros), "config")
+        if problems:
+            return no("; ".join(str(problem) for problem in problems[:PROBLEMS_TOLD_MAX]))
+        return Said(
+            verdict="yes",
+            metadata=response.metadata,
+            environment=response.environment,
+            files=response.files,
+            part=part,
+        )
 
 
 def _webhook(section: AskWebhook) -> AuthWebhook | None:

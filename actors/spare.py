@@ -8,7 +8,7 @@ from fsm.spare import SPARE, SpareCell
 from protocol.base import Effect, Event
 from protocol.connection import LandContainer
 from protocol.settings import Settings
-from protocol.spare import ClaimWanted, HandOver
+from protocol.spare import ClaimWanted, HandOver, StaleFound
 
 if TYPE_CHECKING:
     from actors.recorder import SharedLog
@@ -47,6 +47,11 @@ class SpareActor(Actor):
         """For one login. What comes before it in the mailbox decides; see `unheard`."""
         self.promised = True
         self.post(ClaimWanted(owner=owner, container=container))
+
+    def retire(self, why: str) -> None:
+        """Nobody gets it any more."""
+        self.promised = True
+        self.post(StaleFound(why=why))
 
     def _step(self, event: Event) -> None:
         super()._step(event)

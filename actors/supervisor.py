@@ -9,6 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from actors.actor import Actor
+from actors.admission import Admission, host_of
 from actors.auth import AuthActor
 from actors.connection import ConnectionActor
 from actors.container import ContainerActor
@@ -34,15 +35,19 @@ from actors.signal import SignalActor
 from actors.sources import Sources
 from actors.spare import SpareActor
 from actors.terminal import TerminalActor
+from actors.timer import TimerActor
 from actors.world import World
+from fsm import limits
+from fsm.policy import ChannelRefusal
 from protocol import codes
 from protocol.auth import LoginBegun
-from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed
+from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed, StartTimer
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
+from protocol.settings import Docker, Settings
 from protocol.settings import Pool as PoolSettings
-from protocol.settings import Settings
 from protocol.spare import HandOver, SpareWanted
+from protocol.timer import TimerStopped
 
 # Beyond this a client is not working but counting; sshd's default is 10, a busy ControlMaster needs more.
 SESSIONS_MAX = 256
@@ -58,14 +63,33 @@ class Supervisor:
 
     def __init__(self, world: World, settings: Settings, sources: Sources | None = None) -> None:
         self.world, self.settings = world, settings
-        self.sources = sources or Sources(settings.auth)
+        self.sources = sources or Sources(settings.auth, configserver=settings.configserver)
         self.draining = False
+        self.admission = Admission()
         self._images = Images(world)
         self._turned_away, self._turned_away_told = 0, -inf
-        # In mode session a spare is of use to an agent only: without one its program is the container's own.
-        docker = settings.docker if self._may_have_spares(settings) else replace(settings.docker, pool=PoolSettings())
-        self.pool = Pool(world, docker, self._make_spare)
+        self.pool = Pool(world, lambda: self._pooled, self._make_spare)
         world.on_crash = self._clean_up
+        world.on_left = lambda actor: self.admission.counts.release(actor.id)
+
+    def adopt(self, settings: Settings, sources: Sources) -> None:
+        """For connections from now on; those that are there keep what they have."""
+        sources.go_on(self.sources)
+        old, self.settings, self.sources = self.sources, settings, sources
+        self.pool.adopt()
+        self.world.start(self._close_late, old)
+
+    async def _close_late(self, sources: Sources) -> None:
+        """When the last connection that was accepted with them has gone."""
+        try:
+            while self._are_asked(sources):  # noqa: ASYNC110  # nobody is in a hurry for it
+                await trio.sleep(CLOSE_S)
+        finally:
+            with trio.CancelScope(shield=True):
+                await sources.close()
+
+    def _are_asked(self, sources: Sources) -> bool:
+        return any(isinstance(a, ConnectionActor) and a.sources is sources for a in self.world.actors.values())
 
     # From the SSH side (ports.Supervisor)
 
@@ -83,6 +107,7 @@ class Supervisor:
             image=execution.container["Image"],
             container=f"moorage-{connection[:12]}",
             seconds={"login_grace": _login_grace(settings), "farewell": FAREWELL_S, "close": CLOSE_S},
+            reached=self.admission.connection(actor.id, remote, settings),
         )
         self.world.spawn(actor, opened)
         return actor
@@ -90,28 +115,37 @@ class Supervisor:
     def login_begun(self, connection: ConnectionPort, transport: LoginTransport, version: str) -> AuthActor:
         """A client begins to log in: its new auth actor, which has its first event already."""
         assert isinstance(connection, ConnectionActor)
-        about, auth = connection.about, connection.settings.auth
+        about, settings = connection.about, connection.settings
+        auth, server = settings.auth, settings.configserver
         client = Client(connection=connection.connection, remote=about["remoteAddr"], version=version)
         id = f"au-{connection.connection[:12]}"
-        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, self.sources)
+        actor = AuthActor(self.world, id, connection.ledger, about, transport, client, connection.sources, settings)
         seconds = {
             "authorize": auth.authz.webhook.auth_timeout,
             "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,
+            "configure": server.config_timeout,
         }
         begun = LoginBegun(
-            connection=connection.id, remote=about["remoteAddr"], authorizes=bool(auth.authz.method), seconds=seconds
+            connection=connection.id,
+            remote=about["remoteAddr"],
+            authorizes=bool(auth.authz.method),
+            configures=bool(server.url),
+            seconds=seconds,
         )
         self.world.spawn(actor, begun)
         return actor
 
-    def may_open(self, connection: ConnectionPort) -> str:
-        """Empty: yes; else the sentence for the refusal."""
+    def may_open(self, connection: ConnectionPort) -> ChannelRefusal:
+        """Without a sentence it may."""
         assert isinstance(connection, ConnectionActor)
         if self.draining:
-            return codes.DOCKER_CONTAINER_SHUTTING_DOWN.user
+            return ChannelRefusal(codes.DOCKER_CONTAINER_SHUTTING_DOWN.user)
+        if connection.cell.passed is not None:
+            return ChannelRefusal(connection.cell.passed.why)
         if len(connection.cell.sessions) >= SESSIONS_MAX:
-            return f"too many sessions: a connection may have {SESSIONS_MAX} open at once"
-        return ""
+            return ChannelRefusal(f"too many sessions: a connection may have {SESSIONS_MAX} open at once")
+        limit = self.admission.may_open(connection)
+        return ChannelRefusal() if limit is None else ChannelRefusal(limits.with_code(limit), "limits")
 
     def session_opened(self, connection: ConnectionPort, channel: Channel) -> SessionActor:
         """A session channel opens: its new actor, which has its first event already."""
@@ -120,7 +154,7 @@ class Supervisor:
         number, short, settings = connection.opened, connection.connection[:12], connection.settings
         # `about` is the connection's own dict: the login may still be adding the user's name.
         actor = SessionActor(
-            self, f"ss-{short}-{number}", connection.ledger, connection.about, channel, connection.settings
+            self, f"ss-{short}-{number}", connection.ledger, connection.about, channel, settings, connection.files
         )
         timeouts, execution = settings.docker.timeouts, settings.docker.execution
         opened = ChannelOpened(
@@ -137,7 +171,9 @@ class Supervisor:
                 "window": timeouts.window,
                 "signal": timeouts.signal,
             },
+            failed=None if connection.reached is None else limits.failure(connection.reached),
         )
+        self.admission.session(connection, actor.id)
         self.world.spawn(actor, opened)
         connection.post(SessionOpened(session=actor.id))
         return actor
@@ -160,8 +196,14 @@ class Supervisor:
 
     def land_idle(self, owner: ConnectionActor, effect: LandContainer) -> None:
         """Mode connection: the container that the sessions' programs run in."""
-        if not self.pool.claim(owner.id, effect.container):
+        if not self._claims_spare(owner, effect):
             self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), None)
+
+    def _claims_spare(self, owner: ConnectionActor | SessionActor, effect: LandContainer) -> bool:
+        """Not for a login that brings files: they are to be there before anything runs, and spares run."""
+        if owner.files:
+            return False
+        return self.pool.claim(owner.id, effect.container, owner.settings.docker)
 
     def _idle(self, settings: Settings, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
         token = self._token(effect.container)
@@ -171,7 +213,7 @@ class Supervisor:
         """Mode session: the container whose main program is the session's, or that of the agent that serves it."""
         execution = owner.settings.docker.execution
         if self._link(owner.settings) != "none":
-            if not self.pool.claim(owner.id, effect.container):
+            if not self._claims_spare(owner, effect):
                 self._land(owner, effect, self._idle(owner.settings, effect, self._labels(owner.about)), owner)
             return
         order = program_container(
@@ -203,6 +245,10 @@ class Supervisor:
     def order_signal(self, owner: SessionActor, effect: OrderSignal) -> None:
         self.world.spawn(SignalActor(self.world, effect.actor, owner.ledger, owner.about), effect.ordered)
 
+    def start_timer(self, owner: ConnectionActor, effect: StartTimer) -> None:
+        timer = TimerActor(self.world, effect.timer, owner.ledger, owner.about, owner.idle_s)
+        self.world.spawn(timer, effect.started)
+
     # For the pool
 
     def _make_spare(self, wanted: SpareWanted, on_step: Callable[[SpareActor], None]) -> SpareActor:
@@ -232,26 +278,31 @@ class Supervisor:
 
     # From the sweep
 
-    def is_owned(self, token: str) -> bool:
-        """Does an actor of this process look after the container with this token?"""
-        actors = self.world.actors.values()
-        return any(isinstance(actor, ContainerActor) and actor.order.token == token for actor in actors)
+    def owned(self) -> set[str]:
+        """Tokens of the containers that an actor of this process looks after, or a probe of the guest agent."""
+        own = {actor.order.token for actor in self.world.actors.values() if isinstance(actor, ContainerActor)}
+        return own if self.world.agents is None else own | self.world.agents.probes
 
-    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> None:
-        """Remove what a crash left, with all the patience of an ordinary removal."""
+    def adopt_orphan(self, found: FoundContainer, token: str, why: str) -> bool:
+        """Remove what a crash left, with all the patience of an ordinary removal. False: that is under way."""
         id = f"orphan-{found.name}"
         if id in self.world.actors:
-            return
+            return False
         about = {"connectionId": found.labels.get("containerssh_connection_id", ""), "containerId": found.id}
         order = ContainerOrder(name=found.name, token=token, image="")
         actor = ContainerActor(self.world, id, self.world.recorder.open(id), about, order)
         seconds = {"container_remove": self.settings.docker.timeouts.container_stop}
         self.world.spawn(actor, OrphanFound(container=id, name=found.name, why=why, seconds=seconds))
+        return True
 
     # Within
 
-    def _may_have_spares(self, settings: Settings) -> bool:
-        return settings.docker.execution.mode == "connection" or self._link(settings) != "none"
+    @property
+    def _pooled(self) -> Docker:
+        """In mode session a spare is of use to an agent only: without one its program is the container's own."""
+        docker = self.settings.docker
+        may = docker.execution.mode == "connection" or self._link(self.settings) != "none"
+        return docker if may else replace(docker, pool=PoolSettings())
 
     def _link(self, settings: Settings) -> Link:
         """How programs are started with these settings."""
@@ -263,6 +314,8 @@ class Supervisor:
         session: SessionActor | None,
     ) -> None:  # fmt: skip
         settings = owner.settings
+        if not isinstance(owner, SpareActor):
+            order = replace(order, files=owner.files)
         execution, timeouts = settings.docker.execution, settings.docker.timeouts
         seconds = {
             "container_start": timeouts.container_start,
@@ -295,6 +348,8 @@ class Supervisor:
         if isinstance(actor, ConnectionActor):
             actor.transport.abort()
             self.world.post(actor.cell.container, StopWanted(why="its connection crashed"))
+            for timer in actor.cell.timers:
+                self.world.post(timer, TimerStopped())
         elif connection is not None:
             connection.post(ShimFailed(why=f"{actor.id} crashed"))
         if isinstance(actor, SessionActor):
@@ -302,6 +357,7 @@ class Supervisor:
             actor.channel.abort()
             self.world.post(actor.cell.container, StopWanted(why="its session crashed"))
         if isinstance(actor, ContainerActor):
+            self.world.on_doubt()
             labels = actor.order.labels
             found = FoundContainer(id=actor.cell.id, name=actor.order.name, labels=labels)
             self.adopt_orphan(found, actor.order.token, "its actor crashed")
@@ -323,13 +379,14 @@ class Supervisor:
             **self._own_labels(),
             "moorage.connection": about["connectionId"],
             "containerssh_connection_id": about["connectionId"],
-            "containerssh_ip": str(about["remoteAddr"]).rpartition(":")[0].strip("[]"),
+            "containerssh_ip": host_of(about["remoteAddr"]),
             "containerssh_username": str(about.get("username", "")),
         }
 
 
 def _login_grace(settings: Settings) -> float:
-    """A person who has to open a page is given the time for it."""
+    """A person who has to open a page is given the time for it; and a webhook that is slow costs nobody a login."""
     interactive = settings.auth.keyboard_interactive
     page_s = interactive.oauth2.oidc.login_timeout if interactive.method else 0.0
-    return max(settings.ssh.login_grace, page_s)
+    config_s = settings.configserver.config_timeout if settings.configserver.url else 0.0
+    return max(settings.ssh.login_grace, page_s) + config_s

@@ -1,6 +1,11 @@
-"""Containers that carry our instance label and belong to nobody alive: found at start and by a timer, then removed."""
+"""Containers that carry our instance label and belong to nobody alive: found at start and by a timer, then removed.
+
+The engine may make one after whoever asked for it has given up or died. So for a while after each start, each create
+whose end is unknown and each fault of the engine the sweep looks often.
+"""
 
 import re
+from typing import Any
 
 import trio
 
@@ -12,8 +17,8 @@ from actors.supervisor import Supervisor
 from protocol import codes
 
 PERIOD_S = 60.0
+WATCH_PERIOD_S, WATCH_LOOKS = 1.0, 120  # looks that the engine has answered
 OWNED_NAME = re.compile(r"moorage-[0-9a-f]{12}(-\d+)?")  # of a connection, or of one of its sessions
-AGAIN_S = 1.0  # after a fault: the engine may be back any moment
 
 
 class Sweeper:
@@ -21,44 +26,69 @@ class Sweeper:
 
     def __init__(self, supervisor: Supervisor, instance: Instance) -> None:
         self._supervisor, self._instance = supervisor, instance
+        self._watch = WATCH_LOOKS
+        self._wake = trio.Event()
+        self._looks = self._failures = self.found = 0
+        supervisor.world.on_doubt = self.watch
+
+    def statistics(self) -> dict[str, Any]:
+        """How often it has looked, what it found, and whether the engine answers it."""
+        return {"looks": self._looks, "found": self.found, "failing": self._failures, "watching": self._watch > 0}
+
+    def watch(self) -> None:
+        """There may soon be a container that nobody has."""
+        self._watch = WATCH_LOOKS
+        self._wake.set()
 
     async def run(self) -> None:
         """For ever. Cancel it to end it."""
-        failures = 0
         while True:
-            try:
-                await self.sweep()
-                failures = 0
-            except EngineFault as fault:
-                failures += 1
-                if failures == 1:
-                    self._supervisor.world.say(codes.MOORAGE_SWEEP_FAILED, {"fault": fault.fault, "why": fault.why})
-            await trio.sleep(AGAIN_S if failures else PERIOD_S)
+            await self.look()
+            self._wake = trio.Event()
+            if self._watch:
+                await trio.sleep(WATCH_PERIOD_S)
+                continue
+            with trio.move_on_after(PERIOD_S):
+                await self._wake.wait()
+
+    async def look(self) -> None:
+        """Sweep, and let nothing come of it when the engine does not answer: it may be back any moment."""
+        try:
+            await self.sweep()
+        except EngineFault as fault:
+            self._failures, self._watch = self._failures + 1, WATCH_LOOKS
+            if self._failures == 1:
+                self._supervisor.world.say(codes.MOORAGE_SWEEP_FAILED, {"fault": fault.fault, "why": fault.why})
+        else:
+            self._failures, self._watch = 0, max(0, self._watch - 1)
 
     async def sweep(self) -> int:
         """Look once; how many orphans were found. Raises `EngineFault`."""
         world = self._supervisor.world
+        self._looks += 1
+        owned = self._supervisor.owned()  # one that ends while we look is no orphan
         found = await world.engine.list_containers({"moorage.instance": self._instance.id})
-        orphans = [container for container in found if self._is_orphan(container)]
+        owned |= self._supervisor.owned()
+        orphans = [container for container in found if self._is_orphan(container, owned)]
         for orphan in orphans:
             why = f"left by boot {orphan.labels.get('moorage.boot', '?')}"
-            self._supervisor.adopt_orphan(orphan, orphan.labels.get(TOKEN_LABEL, ""), why)
+            self.found += self._supervisor.adopt_orphan(orphan, orphan.labels.get(TOKEN_LABEL, ""), why)
         if not orphans:
             self._instance.forget_dead()
         return len(orphans)
 
-    def _is_orphan(self, found: FoundContainer) -> bool:
+    def _is_orphan(self, found: FoundContainer, owned: set[str]) -> bool:
         boot, token = found.labels.get("moorage.boot", ""), found.labels.get(TOKEN_LABEL, "")
         if not self._was_made_here(found.name, boot, token):
             return False
         if boot == self._instance.boot:
-            return not self._supervisor.is_owned(token)
+            return token not in owned
         return not self._instance.is_alive(boot)
 
     def _was_made_here(self, name: str, boot: str, token: str) -> bool:
         """Labels can be copied (`docker commit` does it), names cannot: ours stands in the token, or is configured.
 
-        A spare that was claimed has its login's name.
+        A spare that was claimed has its login's name. A probe of the guest agent has its own.
         """
         own = token.removeprefix(f"{boot}.")
         claimed = own.startswith(SPARE_NAME) and OWNED_NAME.fullmatch(name) is not None

@@ -39,6 +39,10 @@ class Codes:
         self._secrets = {name: read_secret(text) for name, text in secrets.items()}
         self._used: dict[str, int] = {}
 
+    def go_on(self, before: "Codes") -> None:
+        """With what another remembers: a code that was good once is not good again."""
+        self._used = before._used
+
     def fits(self, username: str, given: str, now: float) -> bool:
         """`now` is seconds since 1970. For who has no secret, one that nobody has is tried."""
         secret = self._secrets.get(username, _DECOY)

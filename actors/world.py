@@ -41,6 +41,8 @@ class World:
         self.actors: dict[str, Actor] = {}
         self.on_empty: Callable[[], None] = lambda: None
         self.on_crash: Callable[[Actor], None] = lambda actor: None
+        self.on_doubt: Callable[[], None] = lambda: None  # there may be a container soon that nobody has
+        self.on_left: Callable[[Actor], None] = lambda actor: None
         self._nursery = nursery
         self._dice = dice or SystemRandom()
 
@@ -78,6 +80,7 @@ class World:
         """It has ended, in order or not."""
         for id in [id for id, other in self.actors.items() if other is actor]:
             del self.actors[id]
+        self.on_left(actor)
         why = "" if actor.ended else f"{actor.id} did not end in order"
         actor.ledger.leave(actor.id, why)
         if not self.actors:

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define TOKEN_NAME "MOORAGE_TOKEN"
+#define UNSENT_BYTES (512 * 1024) /* so that the host takes many frames at once */
 
 static void set_non_blocking(int fd) {
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -39,6 +40,8 @@ bool link_socket(struct link *link, const char *path) {
     }
     memcpy(address.sun_path, path, strlen(path));
     link->in = link->out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int room = UNSENT_BYTES; /* as much of it as the host's kernel grants */
+    setsockopt(link->in, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     if (link->in < 0 || connect(link->in, (struct sockaddr *)&address, sizeof address) < 0)
         return false;
     set_non_blocking(link->in);

@@ -1,13 +1,13 @@
-"""One login, from the first user name to success: factors in sequence, who is asked about each, and the last word.
+"""One login, from the first user name to success: factors in sequence, who is asked about each, the last word, and the
+settings that a webhook has for it. The rows are in `auth_rows`.
 
 Every name goes the same way through the table: an unknown one is checked against what nobody can have, and is refused
 where a wrong password is. A source that does not answer is asked again within the budget and is no failure of the
 client's; it hears the same "no".
 """
 
-from fsm.kernel import Effects, Kind, Row
-from fsm.retry import BACKOFF, RetryCell, back_off, may_try_again
-from protocol import codes
+from fsm.kernel import Effects
+from fsm.retry import RetryCell
 from protocol.auth import (
     Answered,
     AnswersGiven,
@@ -16,7 +16,6 @@ from protocol.auth import (
     AttemptDropped,
     AttemptMade,
     CancelAsk,
-    ClientLeft,
     LoginBegun,
     NameGiven,
     Prompt,
@@ -25,11 +24,12 @@ from protocol.auth import (
     Source,
 )
 from protocol.auth import AuthState as S
-from protocol.base import DeadlinePassed, Event
+from protocol.base import Event
 from protocol.ways import Factor, Way, next_factors
 
 CHECK = "check"  # the budget of one attempt: authTimeout of its webhook, or the command's timeout
 AUTHORIZE = "authorize"  # authz.webhook.authTimeout
+CONFIGURE = "configure"  # configserver.configTimeout
 DEVICE = "device"  # oauth2.oidc.loginTimeout
 POLL = "poll"  # as often as the identity provider lets us ask
 
@@ -39,6 +39,7 @@ class AuthCell(RetryCell):
 
     state: str = S.NEW.name
     authorizes: bool = False
+    configures: bool = False
     ways: tuple[Way, ...] = ()
     passed: Way = ()
     given: str = ""
@@ -92,6 +93,10 @@ def is_no_way_in(cell: AuthCell, event: Answered) -> bool:
     return event.verdict == "yes" and cell.factor not in next_factors(cell.ways, cell.passed)
 
 
+def is_all(cell: AuthCell, event: Answered) -> bool:
+    return _is_last(cell, event) and not cell.authorizes and not cell.configures
+
+
 def is_the_last_and_authorized(cell: AuthCell, event: Answered) -> bool:
     return _is_last(cell, event) and not cell.authorizes
 
@@ -108,6 +113,10 @@ def is_yes(cell: AuthCell, event: Answered) -> bool:
     return event.verdict == "yes"
 
 
+def is_yes_of_all(cell: AuthCell, event: Answered) -> bool:
+    return event.verdict == "yes" and not cell.configures
+
+
 def has_another_source(cell: AuthCell, event: Answered) -> bool:
     return len(cell.sources) > 1
 
@@ -116,7 +125,7 @@ def has_another_source(cell: AuthCell, event: Answered) -> bool:
 
 
 def note(cell: AuthCell, event: LoginBegun) -> Effects:
-    cell.authorizes, cell.seconds = event.authorizes, dict(event.seconds)
+    cell.authorizes, cell.configures, cell.seconds = event.authorizes, event.configures, dict(event.seconds)
     return ()
 
 
@@ -179,6 +188,21 @@ def authorize(cell: AuthCell, event: Answered) -> Effects:
     return _ask(cell)
 
 
+def configure(cell: AuthCell, event: Answered) -> Effects:
+    _pass(cell, event)
+    return _ask_for_settings(cell)
+
+
+def configure_authorized(cell: AuthCell, event: Answered) -> Effects:
+    cell.username = event.username or cell.username
+    return _ask_for_settings(cell)
+
+
+def _ask_for_settings(cell: AuthCell) -> Effects:
+    cell.sources, cell.tries = ("config",), 0
+    return _ask(cell)
+
+
 def grant(cell: AuthCell, event: Answered) -> Effects:
     _pass(cell, event)
     return (_reply(cell, "success"),)
@@ -187,6 +211,20 @@ def grant(cell: AuthCell, event: Answered) -> Effects:
 def grant_authorized(cell: AuthCell, event: Answered) -> Effects:
     cell.username = event.username or cell.username
     return (_reply(cell, "success"),)
+
+
+def grant_settled(cell: AuthCell, event: Answered) -> Effects:
+    return (_reply(cell, "success"),)
+
+
+def grant_unsettled(cell: AuthCell, event: Event) -> Effects:
+    """The client is who it says, so it is let in and told that there is nothing for it."""
+    match event:
+        case Answered() | AskFailed():
+            why = event.why
+        case _:
+            why = "config: there was no answer in time"
+    return CancelAsk(), _reply(cell, "success", unsettled=why)
 
 
 def grant_part(cell: AuthCell, event: Answered) -> Effects:
@@ -260,119 +298,15 @@ def _forget(cell: AuthCell) -> None:
     cell.passed, cell.username = (), cell.given
 
 
-def _reply(cell: AuthCell, reply: Reply, why: str = "", counts: bool = False) -> ReplyToClient:
+def _reply(
+    cell: AuthCell, reply: Reply, why: str = "", counts: bool = False, unsettled: str = ""
+) -> ReplyToClient:  # fmt: skip
     return ReplyToClient(
-        attempt=cell.attempt, reply=reply, why=why, username=cell.username, factors=cell.passed, counts=counts
+        attempt=cell.attempt,
+        reply=reply,
+        why=why,
+        username=cell.username,
+        factors=cell.passed,
+        counts=counts,
+        unsettled=unsettled,
     )
-
-
-DEADLINES = {
-    CHECK: (S.CHECKING, S.CHECKING_AGAIN),
-    AUTHORIZE: (S.AUTHORIZING, S.AUTHORIZING_AGAIN),
-    DEVICE: (S.SHOWING, S.POLLING, S.PENDING),
-    POLL: (S.PENDING,),
-    BACKOFF: (S.CHECKING_AGAIN, S.AUTHORIZING_AGAIN),
-}
-
-BEGIN, YES, NO, PART = codes.AUTH, codes.AUTH_SUCCESSFUL, codes.AUTH_FAILED, codes.MOORAGE_AUTH_PARTIAL
-BROKEN, AWAY, LIMITED = codes.AUTH_BACKEND_ERROR, codes.SSH_AUTH_UNAVAILABLE, codes.MOORAGE_AUTH_LIMITED
-UNAUTHORIZED = codes.AUTHZ_FAILED
-SHOWN, PENDING, LATE = codes.MOORAGE_DEVICE_CODE, codes.AUTH_OAUTH2_AUTHORIZATION_PENDING, codes.AUTH_OAUTH2_TIMEOUT
-OTHER = codes.MOORAGE_AUTH_OTHER_NAME
-
-# fmt: off
-ROWS = (
-    #   id        in state             on              to                   do                when                        says
-    Row("AU0101", S.NEW,               LoginBegun,     S.IDLE,              note),
-
-    Row("AU0201", S.IDLE,              NameGiven,      None,                note_name),
-    Row("AU0202", S.IDLE,              AttemptMade,    None,                refuse_limited,   is_limited,                 (LIMITED,)),
-    Row("AU0203", S.IDLE,              AttemptMade,    None,                refuse_unseen,    is_flawed,                  (NO,)),
-    Row("AU0204", S.IDLE,              AttemptMade,    S.PROMPTING,         prompt,           wants_a_code,               (BEGIN,)),
-    Row("AU0205", S.IDLE,              AttemptMade,    S.CHECKING,          check,            None,                       (BEGIN,)),
-    Row("AU0206", S.IDLE,              AttemptDropped, None,                    forget),  # it crossed our reply
-    Row("AU0207", S.IDLE,              Answered,       None),  # of an attempt that was dropped
-    Row("AU0208", S.IDLE,              AskFailed,      None),
-    Row("AU0209", S.IDLE,              AnswersGiven,   None),
-    Row("AU0210", S.IDLE,              ClientLeft,     S.LEFT),
-
-    Row("AU0301", S.CHECKING,          Answered,       None,                None,             is_stale),
-    Row("AU0302", S.CHECKING,          Answered,       S.SHOWING,           show,             is_shown,                   (SHOWN,)),
-    Row("AU0303", S.CHECKING,          Answered,       S.IDLE,              accept,           is_acceptable),
-    Row("AU0304", S.CHECKING,          Answered,       S.IDLE,              refuse_name,      is_somebody_else,           (OTHER, NO)),
-    Row("AU0305", S.CHECKING,          Answered,       S.IDLE,              refuse_way,       is_no_way_in,               (NO,)),
-    Row("AU0306", S.CHECKING,          Answered,       S.GRANTED,           grant,            is_the_last_and_authorized, (YES,)),
-    Row("AU0307", S.CHECKING,          Answered,       S.AUTHORIZING,       authorize,        is_the_last,                (YES,)),
-    Row("AU0308", S.CHECKING,          Answered,       S.IDLE,              grant_part,       is_yes,                     (PART,)),
-    Row("AU0309", S.CHECKING,          Answered,       None,                ask_next,         has_another_source),
-    Row("AU0310", S.CHECKING,          Answered,       S.IDLE,              refuse,           None,                       (NO,)),
-    Row("AU0311", S.CHECKING,          AskFailed,      None,                None,             is_stale),
-    Row("AU0312", S.CHECKING,          AskFailed,      S.CHECKING_AGAIN,    back_off,         may_try_again,              (BROKEN.quiet(),)),
-    Row("AU0313", S.CHECKING,          AskFailed,      S.IDLE,              give_up,          None,                       (BROKEN, AWAY)),
-    Row("AU0314", S.CHECKING,          DeadlinePassed, S.IDLE,              give_up,          None,                       (BROKEN, AWAY), CHECK),
-    Row("AU0315", S.CHECKING,          AttemptDropped, S.IDLE,              let_go),
-    Row("AU0316", S.CHECKING,          ClientLeft,     S.LEFT,              let_go),
-
-    Row("AU0401", S.CHECKING_AGAIN,    DeadlinePassed, S.CHECKING,          ask,              None,                       (), BACKOFF),
-    Row("AU0402", S.CHECKING_AGAIN,    DeadlinePassed, S.IDLE,              give_up,          None,                       (BROKEN, AWAY), CHECK),
-    Row("AU0403", S.CHECKING_AGAIN,    Answered,       None),  # of an attempt that was dropped
-    Row("AU0404", S.CHECKING_AGAIN,    AskFailed,      None),
-    Row("AU0405", S.CHECKING_AGAIN,    AttemptDropped, S.IDLE,              let_go),
-    Row("AU0406", S.CHECKING_AGAIN,    ClientLeft,     S.LEFT,              let_go),
-
-    Row("AU0501", S.PROMPTING,         AnswersGiven,   S.IDLE,              refuse_limited,   is_limited,                 (LIMITED,)),
-    Row("AU0502", S.PROMPTING,         AnswersGiven,   S.CHECKING,          ask),
-    Row("AU0503", S.PROMPTING,         Answered,       None),  # of an attempt that was dropped
-    Row("AU0504", S.PROMPTING,         AskFailed,      None),
-    Row("AU0505", S.PROMPTING,         AttemptDropped, S.IDLE,                  forget),
-    Row("AU0506", S.PROMPTING,         ClientLeft,     S.LEFT),
-
-    Row("AU0601", S.SHOWING,           AnswersGiven,   S.POLLING,           ask_for_token),
-    Row("AU0602", S.SHOWING,           DeadlinePassed, S.IDLE,              give_up_device,   None,                       (LATE, NO), DEVICE),
-    Row("AU0603", S.SHOWING,           Answered,       None),  # of an attempt that was dropped
-    Row("AU0604", S.SHOWING,           AskFailed,      None),
-    Row("AU0605", S.SHOWING,           AttemptDropped, S.IDLE,                  forget),
-    Row("AU0606", S.SHOWING,           ClientLeft,     S.LEFT),
-
-    Row("AU0701", S.POLLING,           Answered,       None,                None,             is_stale),
-    Row("AU0702", S.POLLING,           Answered,       S.PENDING,           wait,             is_pending,                 (PENDING,)),
-    Row("AU0703", S.POLLING,           Answered,       S.IDLE,              refuse_name,      is_somebody_else,           (OTHER, NO)),
-    Row("AU0704", S.POLLING,           Answered,       S.IDLE,              refuse_way,       is_no_way_in,               (NO,)),
-    Row("AU0705", S.POLLING,           Answered,       S.GRANTED,           grant,            is_the_last_and_authorized, (YES,)),
-    Row("AU0706", S.POLLING,           Answered,       S.AUTHORIZING,       authorize,        is_the_last,                (YES,)),
-    Row("AU0707", S.POLLING,           Answered,       S.IDLE,              grant_part,       is_yes,                     (PART,)),
-    Row("AU0708", S.POLLING,           Answered,       S.IDLE,              refuse,           None,                       (NO,)),
-    Row("AU0709", S.POLLING,           AskFailed,      None,                None,             is_stale),
-    Row("AU0710", S.POLLING,           AskFailed,      S.PENDING,           None,             may_try_again,              (BROKEN.quiet(),)),
-    Row("AU0711", S.POLLING,           AskFailed,      S.IDLE,              give_up,          None,                       (BROKEN, AWAY)),
-    Row("AU0712", S.POLLING,           DeadlinePassed, S.IDLE,              give_up_device,   None,                       (LATE, NO), DEVICE),
-    Row("AU0713", S.POLLING,           AttemptDropped, S.IDLE,              let_go),
-    Row("AU0714", S.POLLING,           ClientLeft,     S.LEFT,              let_go),
-
-    Row("AU0801", S.PENDING,           DeadlinePassed, S.POLLING,           ask_for_token,    None,                       (), POLL),
-    Row("AU0802", S.PENDING,           DeadlinePassed, S.IDLE,              give_up_device,   None,                       (LATE, NO), DEVICE),
-    Row("AU0803", S.PENDING,           Answered,       None),  # of an attempt that was dropped
-    Row("AU0804", S.PENDING,           AskFailed,      None),
-    Row("AU0805", S.PENDING,           AttemptDropped, S.IDLE,                  forget),
-    Row("AU0806", S.PENDING,           ClientLeft,     S.LEFT),
-
-    Row("AU0901", S.AUTHORIZING,       Answered,       None,                None,             is_stale),
-    Row("AU0902", S.AUTHORIZING,       Answered,       S.GRANTED,           grant_authorized, is_yes),
-    Row("AU0903", S.AUTHORIZING,       Answered,       S.IDLE,              refuse_authz,     None,                       (UNAUTHORIZED,)),
-    Row("AU0904", S.AUTHORIZING,       AskFailed,      None,                None,             is_stale),
-    Row("AU0905", S.AUTHORIZING,       AskFailed,      S.AUTHORIZING_AGAIN, back_off,         may_try_again,              (BROKEN.quiet(),)),
-    Row("AU0906", S.AUTHORIZING,       AskFailed,      S.IDLE,              give_up,          None,                       (BROKEN, AWAY)),
-    Row("AU0907", S.AUTHORIZING,       DeadlinePassed, S.IDLE,              give_up,          None,                       (BROKEN, AWAY), AUTHORIZE),
-    Row("AU0908", S.AUTHORIZING,       AttemptDropped, S.IDLE,              let_go),
-    Row("AU0909", S.AUTHORIZING,       ClientLeft,     S.LEFT,              let_go),
-
-    Row("AU1001", S.AUTHORIZING_AGAIN, DeadlinePassed, S.AUTHORIZING,       ask,              None,                       (), BACKOFF),
-    Row("AU1002", S.AUTHORIZING_AGAIN, DeadlinePassed, S.IDLE,              give_up,          None,                       (BROKEN, AWAY), AUTHORIZE),
-    Row("AU1003", S.AUTHORIZING_AGAIN, Answered,       None),  # of an attempt that was dropped
-    Row("AU1004", S.AUTHORIZING_AGAIN, AskFailed,      None),
-    Row("AU1005", S.AUTHORIZING_AGAIN, AttemptDropped, S.IDLE,              let_go),
-    Row("AU1006", S.AUTHORIZING_AGAIN, ClientLeft,     S.LEFT,              let_go),
-)
-# fmt: on
-
-AUTH = Kind("auth", S, S.NEW, ROWS, DEADLINES, final=(S.GRANTED, S.LEFT), cell=AuthCell)

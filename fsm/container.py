@@ -27,6 +27,7 @@ from protocol.container import (
     ContainerWanted,
     CreateContainer,
     CreateFailed,
+    ExpectOrphan,
     KillContainer,
     LeaveImage,
     Link,
@@ -51,7 +52,10 @@ REMOVE = "container_remove"  # docker.timeouts.containerStop again: when a remov
 
 
 class ContainerCell(RetryCell):
-    """`id` is the engine's, once it told us. `attach_tries` outlives the container that is replaced."""
+    """`id` is the engine's, once it told us. `attach_tries` outlives the container that is replaced.
+
+    `is_uncertain`: a create whose end we have not heard may still be under way at the engine.
+    """
 
     state: str = S.ABSENT.name
     container: str = ""
@@ -61,6 +65,7 @@ class ContainerCell(RetryCell):
     id: str = ""
     link: Link = "none"
     attach_tries: int = 0
+    is_uncertain: bool = False
 
 
 # Guards
@@ -84,6 +89,11 @@ def nothing_was_made(cell: ContainerCell, event: CreateFailed) -> bool:
     return event.fault in PERMANENT and cell.tries == 0
 
 
+def it_may_still_come(cell: ContainerCell, event: ContainerRemoved) -> bool:
+    """It is not there, but who knows whether the create that we gave up is over."""
+    return cell.is_uncertain
+
+
 # Makers
 
 
@@ -103,6 +113,27 @@ def pass_on(cell: ContainerCell, event: PullProgressed) -> Effects:
 
 def create(cell: ContainerCell, event: Event) -> Effects:
     return (CreateContainer(),)
+
+
+def back_off_create(cell: ContainerCell, event: CreateFailed) -> Effects:
+    return *note_doubt(cell, event), *back_off(cell, event)
+
+
+def note_doubt(cell: ContainerCell, event: Event) -> Effects:
+    """Only what the engine refuses for good has certainly not been done."""
+    if isinstance(event, CreateFailed) and event.fault not in PERMANENT:
+        cell.is_uncertain = True
+    return ()
+
+
+def note_created(cell: ContainerCell, event: ContainerCreated) -> Effects:
+    """There is one of a name: no other will come."""
+    cell.is_uncertain = False
+    return ()
+
+
+def expect_orphan(cell: ContainerCell, event: ContainerRemoved) -> Effects:
+    return (ExpectOrphan(),)
 
 
 def create_anew(cell: ContainerCell, event: ContainerRemoved) -> Effects:
@@ -128,9 +159,14 @@ def start(cell: ContainerCell, event: Event) -> Effects:
     return (StartContainer(id=cell.id),)
 
 
+def start_again(cell: ContainerCell, event: DeadlinePassed) -> Effects:
+    return (StartContainer(id=cell.id, again=True),)
+
+
 def _note_id(cell: ContainerCell, event: Event) -> None:
     if isinstance(event, ContainerCreated):
         cell.id = event.id
+        note_created(cell, event)
     if not isinstance(event, DeadlinePassed):
         cell.tries = 0
 
@@ -193,9 +229,17 @@ def fail_image(cell: ContainerCell, event: ImageFailed) -> Effects:
     return (Tell(to=cell.owner, event=ContainerFailed(code=event.code, why=event.why)),)
 
 
-def expire_image(cell: ContainerCell, event: DeadlinePassed) -> Effects:
-    why = codes.DOCKER_IMAGE_PULL_FAILED.user.format(reference=cell.image, why=_late(cell, event))
-    return LeaveImage(), Tell(to=cell.owner, event=ContainerFailed(code=codes.DOCKER_IMAGE_PULL_FAILED.name, why=why))
+def expire_look(cell: ContainerCell, event: DeadlinePassed) -> Effects:
+    return LeaveImage(), _no_image(cell, codes.DOCKER_IMAGE_LISTING_FAILED, event)
+
+
+def expire_pull(cell: ContainerCell, event: DeadlinePassed) -> Effects:
+    return LeaveImage(), _no_image(cell, codes.DOCKER_IMAGE_PULL_FAILED, event)
+
+
+def _no_image(cell: ContainerCell, code: Code, event: DeadlinePassed) -> Tell:
+    why = code.user.format(reference=cell.image, why=_late(cell, event))
+    return Tell(to=cell.owner, event=ContainerFailed(code=code.name, why=why))
 
 
 def fail_create(cell: ContainerCell, event: Event) -> Effects:
@@ -203,6 +247,7 @@ def fail_create(cell: ContainerCell, event: Event) -> Effects:
 
 
 def fail_create_and_remove(cell: ContainerCell, event: Event) -> Effects:
+    note_doubt(cell, event)
     return _failed(cell, codes.DOCKER_CONTAINER_CREATE_FAILED, event), *remove(cell, event)
 
 

@@ -3,7 +3,7 @@
 from fsm import container as do
 from fsm.container import COMMAND, LINK, REMOVE, START, STOP, ContainerCell
 from fsm.kernel import Kind, Row
-from fsm.retry import BACKOFF, back_off, may_try_again
+from fsm.retry import BACKOFF, back_off, back_off_briefly, may_try_again
 from protocol import codes
 from protocol.base import DeadlinePassed
 from protocol.connection import TerminateWanted
@@ -30,12 +30,12 @@ from protocol.container import (
     WaitFailed,
 )
 from protocol.container import ContainerState as S
-from protocol.image import ImageFailed, ImageReady, PullProgressed
+from protocol.image import ImageFailed, ImagePullBegan, ImageReady, PullProgressed
 
 ATTACHING = (S.ATTACHING, S.ATTACHING_AGAIN, S.REPLACING)
 STARTING = (S.CREATING, S.CREATING_AGAIN, *ATTACHING, S.STARTING, S.STARTING_AGAIN)
 DEADLINES = {
-    START: (S.RESOLVING, *STARTING, S.LINKING),
+    START: (S.RESOLVING, S.PULLING, *STARTING, S.LINKING),
     COMMAND: (*STARTING, S.LINKING),
     STOP: (S.STOPPING,),
     LINK: (S.UNLINKED,),
@@ -43,7 +43,7 @@ DEADLINES = {
     BACKOFF: (S.CREATING_AGAIN, S.ATTACHING_AGAIN, S.STARTING_AGAIN, S.UNWATCHED, S.REMOVING_AGAIN),
 }
 
-PULL_FAILED = codes.DOCKER_IMAGE_PULL_FAILED
+LOOK_FAILED, PULL_FAILED = codes.DOCKER_IMAGE_LISTING_FAILED, codes.DOCKER_IMAGE_PULL_FAILED
 CREATE, CREATE_FAILED = codes.DOCKER_CONTAINER_CREATE, codes.DOCKER_CONTAINER_CREATE_FAILED
 ATTACH, ATTACH_FAILED = codes.DOCKER_CONTAINER_ATTACH, codes.DOCKER_CONTAINER_ATTACH_FAILED
 BEGIN, START_FAILED = codes.DOCKER_CONTAINER_START, codes.DOCKER_CONTAINER_START_FAILED
@@ -54,7 +54,7 @@ HALT, HALT_FAILED = codes.DOCKER_CONTAINER_STOP, codes.DOCKER_CONTAINER_STOP_FAI
 GO, GO_FAILED = codes.DOCKER_CONTAINER_REMOVE, codes.DOCKER_CONTAINER_REMOVE_FAILED
 GONE = codes.DOCKER_CONTAINER_REMOVE_SUCCESSFUL
 NAME_KEPT = codes.MOORAGE_RENAME_FAILED
-ORPHAN = codes.MOORAGE_ORPHAN_FOUND
+ORPHAN, MAY_COME = codes.MOORAGE_ORPHAN_FOUND, codes.MOORAGE_ORPHAN_EXPECTED
 
 # fmt: off
 ROWS = (
@@ -64,15 +64,15 @@ ROWS = (
 
     Row("CT0201", S.RESOLVING,       ImageReady,        S.CREATING,        do.create,                 None,                (CREATE,)),
     Row("CT0202", S.RESOLVING,       ImageFailed,       S.FAILED,          do.fail_image),
-    Row("CT0203", S.RESOLVING,       PullProgressed,    None,              do.pass_on),
-    Row("CT0204", S.RESOLVING,       DeadlinePassed,    S.FAILED,          do.expire_image,           None,                (PULL_FAILED,),      START),
+    Row("CT0203", S.RESOLVING,       ImagePullBegan,    S.PULLING),
+    Row("CT0204", S.RESOLVING,       DeadlinePassed,    S.FAILED,          do.expire_look,            None,                (LOOK_FAILED,),      START),
     Row("CT0205", S.RESOLVING,       StopWanted,        S.REMOVED,         do.leave_image),  # nothing was made
     Row("CT0206", S.RESOLVING,       TerminateWanted,   S.REMOVED,         do.leave_image),
 
     Row("CT0301", S.CREATING,        ContainerCreated,  S.ATTACHING,       do.attach,                 do.stdio_is_wanted,  (ATTACH,)),
     Row("CT0302", S.CREATING,        ContainerCreated,  S.STARTING,        do.start,                  None,                (BEGIN,)),
     Row("CT0303", S.CREATING,        CreateFailed,      S.FAILED,          do.fail_create,            do.nothing_was_made, (CREATE_FAILED,)),
-    Row("CT0304", S.CREATING,        CreateFailed,      S.CREATING_AGAIN,  back_off,                  may_try_again,       (CREATE_FAILED.quiet(),)),
+    Row("CT0304", S.CREATING,        CreateFailed,      S.CREATING_AGAIN,  do.back_off_create,        may_try_again,       (CREATE_FAILED.quiet(),)),
     Row("CT0305", S.CREATING,        CreateFailed,      S.REMOVING,        do.fail_create_and_remove, None,                (CREATE_FAILED, GO)),
     Row("CT0306", S.CREATING,        DeadlinePassed,    S.REMOVING,        do.fail_create_and_remove, None,                (CREATE_FAILED, GO), START),
     Row("CT0307", S.CREATING,        DeadlinePassed,    S.REMOVING,        do.fail_create_and_remove, None,                (CREATE_FAILED, GO), COMMAND),
@@ -109,7 +109,7 @@ ROWS = (
     Row("CT0706", S.STARTING,        StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
     Row("CT0707", S.STARTING,        TerminateWanted,   S.REMOVING,        do.remove,                 None,                (GO,)),
 
-    Row("CT0801", S.STARTING_AGAIN,  DeadlinePassed,    S.STARTING,        do.start,                  None,                (BEGIN,),            BACKOFF),
+    Row("CT0801", S.STARTING_AGAIN,  DeadlinePassed,    S.STARTING,        do.start_again,            None,                (BEGIN,),            BACKOFF),
     Row("CT0802", S.STARTING_AGAIN,  DeadlinePassed,    S.REMOVING,        do.fail_start_and_remove,  None,                (START_FAILED, GO),  START),
     Row("CT0803", S.STARTING_AGAIN,  DeadlinePassed,    S.REMOVING,        do.fail_start_and_remove,  None,                (START_FAILED, GO),  COMMAND),
     Row("CT0804", S.STARTING_AGAIN,  StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
@@ -117,7 +117,7 @@ ROWS = (
 
     Row("CT0901", S.RUNNING,         ContainerExited,   S.REMOVING,        do.exited,                 None,                (GO,)),
     Row("CT0902", S.RUNNING,         WaitFailed,        S.REMOVING,        do.lost,                   do.nothing_is_left,  (GO,)),
-    Row("CT0903", S.RUNNING,         WaitFailed,        S.UNWATCHED,       back_off,                  None,                (UNWATCHED,)),
+    Row("CT0903", S.RUNNING,         WaitFailed,        S.UNWATCHED,       back_off_briefly,          None,                (UNWATCHED,)),
     Row("CT0904", S.RUNNING,         StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
     Row("CT0907", S.RUNNING,         TerminateWanted,   S.STOPPING,        None,                      do.agent_is_in_it,   (HALT,)),  # its sessions signal their programs
     Row("CT0905", S.RUNNING,         TerminateWanted,   S.STOPPING,        do.terminate,              None,                (HALT,)),
@@ -147,11 +147,12 @@ ROWS = (
     Row("CT1110", S.STOPPING,        RenameFailed,      None,              None,                      None,                (NAME_KEPT,)),
     Row("CT1111", S.STOPPING,        ContainerClaimed,  None,              do.disappoint),
 
+    Row("CT1221", S.REMOVING,        ContainerRemoved,  S.REMOVED,         do.expect_orphan,          do.it_may_still_come, (GONE, MAY_COME)),
     Row("CT1201", S.REMOVING,        ContainerRemoved,  S.REMOVED,         None,                      None,                (GONE,)),
-    Row("CT1202", S.REMOVING,        RemoveFailed,      S.REMOVING_AGAIN,  back_off,                  None,                (GO_FAILED.quiet(),)),
+    Row("CT1202", S.REMOVING,        RemoveFailed,      S.REMOVING_AGAIN,  back_off_briefly,          None,                (GO_FAILED.quiet(),)),
     Row("CT1203", S.REMOVING,        DeadlinePassed,    None,              None,                      None,                (GO_FAILED,),        REMOVE),
-    Row("CT1204", S.REMOVING,        ContainerCreated,  None),  # late answers; the removal is queued behind them
-    Row("CT1205", S.REMOVING,        CreateFailed,      None),
+    Row("CT1204", S.REMOVING,        ContainerCreated,  None,              do.note_created),  # late answers; the removal is queued behind them
+    Row("CT1205", S.REMOVING,        CreateFailed,      None,              do.note_doubt),
     Row("CT1206", S.REMOVING,        ContainerAttached, None),
     Row("CT1207", S.REMOVING,        AttachFailed,      None),
     Row("CT1208", S.REMOVING,        ContainerStarted,  None),
@@ -203,6 +204,13 @@ ROWS = (
     Row("CT1605", S.REPLACING,       DeadlinePassed,    S.REMOVING,        do.fail_attach,            None,                (ATTACH_FAILED,),    COMMAND),
     Row("CT1606", S.REPLACING,       StopWanted,        S.REMOVING),  # which is under way
     Row("CT1607", S.REPLACING,       TerminateWanted,   S.REMOVING),
+
+    Row("CT1701", S.PULLING,         ImageReady,        S.CREATING,        do.create,                 None,                (CREATE,)),
+    Row("CT1702", S.PULLING,         ImageFailed,       S.FAILED,          do.fail_image),
+    Row("CT1703", S.PULLING,         PullProgressed,    None,              do.pass_on),
+    Row("CT1704", S.PULLING,         DeadlinePassed,    S.FAILED,          do.expire_pull,            None,                (PULL_FAILED,),      START),
+    Row("CT1705", S.PULLING,         StopWanted,        S.REMOVED,         do.leave_image),
+    Row("CT1706", S.PULLING,         TerminateWanted,   S.REMOVED,         do.leave_image),
 )
 # fmt: on
 

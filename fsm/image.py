@@ -15,6 +15,7 @@ from protocol.image import (
     ImageFailed,
     ImageFound,
     ImageInspectFailed,
+    ImagePullBegan,
     ImagePulled,
     ImageReady,
     ImageWanted,
@@ -74,8 +75,11 @@ def inspect(cell: ImageCell, event: Event) -> Effects:
 
 def pull(cell: ImageCell, event: Event) -> Effects:
     _note(cell, event)
-    if isinstance(event, ImageInspectFailed):
-        cell.tries = 0
+    cell.tries = 0
+    return PullImage(reference=cell.reference), *_tell(cell, ImagePullBegan())
+
+
+def pull_again(cell: ImageCell, event: DeadlinePassed) -> Effects:
     return (PullImage(reference=cell.reference),)
 
 
@@ -87,6 +91,10 @@ def _note(cell: ImageCell, event: Event) -> None:
 def join(cell: ImageCell, event: ImageWanted) -> Effects:
     cell.waiters = (*cell.waiters, event.waiter)
     return ()
+
+
+def join_pull(cell: ImageCell, event: ImageWanted) -> Effects:
+    return *join(cell, event), Tell(to=event.waiter, event=ImagePullBegan())
 
 
 def leave(cell: ImageCell, event: WaiterLeft) -> Effects:
@@ -163,13 +171,13 @@ ROWS = (
     Row("IM0402", S.PULLING,          PullProgressed,     None,               pass_on),
     Row("IM0403", S.PULLING,          PullFailed,         S.PULLING_AGAIN,    back_off,    may_try_again,                   (PULL_FAILED.quiet(),)),
     Row("IM0404", S.PULLING,          PullFailed,         S.FAILED,           fail_pull,   None,                            (PULL_FAILED,)),
-    Row("IM0405", S.PULLING,          ImageWanted,        None,               join),
+    Row("IM0405", S.PULLING,          ImageWanted,        None,               join_pull),
     Row("IM0406", S.PULLING,          WaiterLeft,         S.ABANDONED,        abandon,     was_last_waiter,                 (ABANDONED,)),
     Row("IM0407", S.PULLING,          WaiterLeft,         None,               leave),
 
-    Row("IM0501", S.PULLING_AGAIN,    DeadlinePassed,     S.PULLING,          pull,        None,                            (PULL,), BACKOFF),
+    Row("IM0501", S.PULLING_AGAIN,    DeadlinePassed,     S.PULLING,          pull_again,  None,                            (PULL,), BACKOFF),
     Row("IM0502", S.PULLING_AGAIN,    PullProgressed,     None,               pass_on),  # its last line crossed the failure
-    Row("IM0503", S.PULLING_AGAIN,    ImageWanted,        None,               join),
+    Row("IM0503", S.PULLING_AGAIN,    ImageWanted,        None,               join_pull),
     Row("IM0504", S.PULLING_AGAIN,    WaiterLeft,         S.ABANDONED,        abandon,     was_last_waiter,                 (ABANDONED,)),
     Row("IM0505", S.PULLING_AGAIN,    WaiterLeft,         None,               leave),
 )

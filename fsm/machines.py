@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from fsm.auth import AUTH
-from fsm.connection import CONNECTION
+from fsm.auth_rows import AUTH
+from fsm.connection_rows import CONNECTION
 from fsm.container_rows import CONTAINER
 from fsm.image import IMAGE
 from fsm.kernel import Kind
@@ -18,9 +18,10 @@ from fsm.session_rows import SESSION
 from fsm.signal import SIGNAL
 from fsm.spare import SPARE
 from fsm.terminal import TERMINAL
+from fsm.timer import TIMER
 from protocol.base import Event, Fault
 
-KINDS = (SERVER, CONNECTION, AUTH, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL)
+KINDS = (SERVER, CONNECTION, AUTH, SESSION, CONTAINER, SPARE, IMAGE, TERMINAL, SIGNAL, TIMER)
 MACHINES: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 

@@ -6,12 +6,12 @@ in which order the channel ends, is the same.
 """
 
 from fsm.kernel import Effects
-from fsm.retry import last_try
-from fsm.session_cell import COMMAND, STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
+from fsm.session_cell import STATUS_KILLED, STATUS_LOST, STATUS_NOT_RUN, SessionCell, signal_of
+from fsm.session_words import REFUSALS, death, last_words, why_of
 from protocol import codes
-from protocol.base import DeadlinePassed, Event, Fault, Size, Tell
+from protocol.base import DeadlinePassed, Event, Size, Tell
 from protocol.codes import Code
-from protocol.connection import LandContainer, SessionEnded, TerminateWanted
+from protocol.connection import LandContainer, LimitNears, SessionEnded, TerminateWanted
 from protocol.container import (
     ContainerExited,
     ContainerFailed,
@@ -48,14 +48,6 @@ from protocol.session import (
 from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.terminal import SizeWanted, TerminalClosed, TerminalOpened
 
-REFUSALS: dict[tuple[str, str], Code] = {
-    ("security", "exec"): codes.SECURITY_EXEC_REJECTED,
-    ("security", "shell"): codes.SECURITY_SHELL_REJECTED,
-    ("security", "subsystem"): codes.SECURITY_SUBSYSTEM_REJECTED,
-    ("dockerrun", "exec"): codes.DOCKERRUN_EXEC_DISABLED,
-    **dict.fromkeys((("environment", "exec"), ("environment", "subsystem")), codes.SECURITY_EXEC_FAILED_SETENV),
-}
-
 # Makers: what is noted
 
 
@@ -63,6 +55,7 @@ def open_(cell: SessionCell, event: ChannelOpened) -> Effects:
     cell.session, cell.connection, cell.image = event.session, event.connection, event.image
     cell.mode, cell.can_size_first, cell.seconds = event.mode, event.can_size_first, dict(event.seconds)
     cell.container = event.container if event.mode == "session" else ""
+    cell.failed = event.failed
     return ()
 
 
@@ -87,7 +80,7 @@ def note_failed(cell: SessionCell, event: ContainerFailed) -> Effects:
 
 
 def note_died(cell: SessionCell, event: ContainerExited) -> Effects:
-    cell.failed = _death(event)
+    cell.failed = death(event)
     return ()
 
 
@@ -225,9 +218,13 @@ def show_progress(cell: SessionCell, event: ContainerProgressed) -> Effects:
     return (TellUser(text=event.line),)
 
 
+def tell_limit(cell: SessionCell, event: LimitNears) -> Effects:
+    return (TellUser(text=event.why, code=event.code),)
+
+
 def tell_terminating(cell: SessionCell, event: TerminateWanted) -> Effects:
     """A served program and one that is a container's own is sent TERM; an exec ends with its connection's container."""
-    sentence = TellUser(text=codes.MOORAGE_TERMINATING.user, code=codes.MOORAGE_TERMINATING.name)
+    sentence = last_words(event, codes.MOORAGE_TERMINATING)
     if cell.served:
         return sentence, SignalProgram(signal="TERM")
     return (sentence, Tell(to=cell.container, event=event)) if cell.container else (sentence,)
@@ -253,27 +250,28 @@ def tell_no_signal(cell: SessionCell, event: SignalWanted) -> Effects:
 def give_up(cell: SessionCell, event: Event) -> Effects:
     failed = event if isinstance(event, ContainerFailed) else cell.failed
     if isinstance(event, ContainerExited):
-        failed = _death(event)
+        failed = death(event)
     assert failed is not None
     return TellUser(text=failed.why, code=failed.code), SendExit(status=STATUS_NOT_RUN)
 
 
 def turn_away(cell: SessionCell, event: TerminateWanted) -> Effects:
     """It has no program yet. Its own container, if there is one under way, goes too."""
-    return (*leave(cell, event), *_give_up(codes.DOCKER_CONTAINER_SHUTTING_DOWN, event.why, STATUS_NOT_RUN))
+    sentence = last_words(event, codes.DOCKER_CONTAINER_SHUTTING_DOWN)
+    return *leave(cell, event), sentence, SendExit(status=STATUS_NOT_RUN)
 
 
 def fail_create(cell: SessionCell, event: Event) -> Effects:
-    return _give_up(codes.DOCKER_EXEC_CREATE_FAILED, _why(cell, event), STATUS_NOT_RUN)
+    return _give_up(codes.DOCKER_EXEC_CREATE_FAILED, why_of(cell, event), STATUS_NOT_RUN)
 
 
 def fail_attach(cell: SessionCell, event: Event) -> Effects:
-    return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, _why(cell, event), STATUS_NOT_RUN)
+    return DropStream(), *_give_up(codes.DOCKER_EXEC_ATTACH_FAILED, why_of(cell, event), STATUS_NOT_RUN)
 
 
 def fail_spawn(cell: SessionCell, event: Event) -> Effects:
     status = event.status if isinstance(event, SpawnFailed) else STATUS_NOT_RUN
-    return DropStream(), *_give_up(codes.MOORAGE_SPAWN_FAILED, _why(cell, event), status)
+    return DropStream(), *_give_up(codes.MOORAGE_SPAWN_FAILED, why_of(cell, event), status)
 
 
 def inspect(cell: SessionCell, event: Event) -> Effects:
@@ -322,13 +320,13 @@ def finish_dead(cell: SessionCell, event: Event) -> Effects:
     """The container ended under the program."""
     exit_ = event if isinstance(event, ContainerExited) else cell.exit
     assert exit_ is not None
-    death = _death(exit_)
-    sentence = TellUser(text=death.why, code=death.code)
+    died = death(exit_)
+    sentence = TellUser(text=died.why, code=died.code)
     return *_close_terminal(cell), sentence, SendExit(status=STATUS_KILLED)
 
 
 def finish_lost(cell: SessionCell, event: Event) -> Effects:
-    return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, _why(cell, event), STATUS_LOST))
+    return (*_close_terminal(cell), *_give_up(codes.DOCKER_EXIT_CODE_FAILED, why_of(cell, event), STATUS_LOST))
 
 
 def finish_broken(cell: SessionCell, event: Event) -> Effects:
@@ -370,20 +368,6 @@ def _tell_once(cell: SessionCell, code: Code) -> Effects:
     return (TellUser(text=code.user, code=code.name),)
 
 
-def _why(cell: SessionCell, event: Event) -> str:
-    if isinstance(event, Fault):
-        return event.why
-    assert isinstance(event, DeadlinePassed)
-    key = "docker.timeouts.commandStart" if event.name == COMMAND else "the time allowed"
-    return f"it took longer than {key} ({cell.seconds[event.name]:g} s){last_try(cell)}"
-
-
 def _drawn(size: Size) -> Size | None:
     """RFC 4254 section 6.2: dimensions of zero are to be ignored."""
     return size if size.columns > 0 and size.rows > 0 else None
-
-
-def _death(event: ContainerExited) -> ContainerFailed:
-    oom = ", out of memory" if event.oom else ""
-    why = codes.MOORAGE_CONTAINER_DIED.user.format(status=event.status, oom=oom)
-    return ContainerFailed(code=codes.MOORAGE_CONTAINER_DIED.name, why=why)

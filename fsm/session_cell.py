@@ -108,6 +108,10 @@ def env_is_too_small(cell: SessionCell, event: ProgramWanted) -> bool:
     return event.refused_by == "environment"
 
 
+def limits_refuse(cell: SessionCell, event: ProgramWanted) -> bool:
+    return event.refused_by == "limits"
+
+
 def is_taken(cell: SessionCell, event: EnvOffered) -> bool:
     return event.taken
 

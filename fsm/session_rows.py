@@ -7,7 +7,7 @@ from fsm.retry import BACKOFF, back_off, may_try_again
 from fsm.session_cell import CLOSE, COMMAND, EXIT, SessionCell
 from protocol import codes
 from protocol.base import DeadlinePassed
-from protocol.connection import TerminateWanted
+from protocol.connection import LimitNears, TerminateWanted
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerProgressed
 from protocol.session import (
     ChannelClosed,
@@ -52,7 +52,7 @@ NO_ENV, NO_TTY, NO_SIGNAL = codes.SECURITY_ENV_REJECTED, codes.SECURITY_TTY_REJE
 NO_EXEC, NO_SHELL = codes.SECURITY_EXEC_REJECTED, codes.SECURITY_SHELL_REJECTED
 NO_SUBSYSTEMS, NO_COMMANDS = codes.SECURITY_SUBSYSTEM_REJECTED, codes.DOCKERRUN_EXEC_DISABLED
 NO_X11, FORCING = codes.SECURITY_X11_FORWARDING_REJECTED, codes.SECURITY_EXEC_FORCING_COMMAND
-NO_SETENV = codes.SECURITY_EXEC_FAILED_SETENV
+NO_SETENV, CONTAINERS = codes.SECURITY_EXEC_FAILED_SETENV, codes.MOORAGE_LIMIT_CONTAINERS
 CREATE, CREATE_FAILED = codes.DOCKER_EXEC_CREATE, codes.DOCKER_EXEC_CREATE_FAILED
 ATTACH, ATTACH_FAILED = codes.DOCKER_EXEC_ATTACH, codes.DOCKER_EXEC_ATTACH_FAILED
 SPAWN, SPAWN_FAILED = codes.MOORAGE_SPAWN, codes.MOORAGE_SPAWN_FAILED
@@ -85,6 +85,7 @@ ROWS = (
     Row("SS0129", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.no_subsystem,          (NO_SUBSYSTEMS,)),
     Row("SS0130", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.commands_are_off,      (NO_COMMANDS,)),
     Row("SS0131", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.env_is_too_small,      (NO_SETENV,)),
+    Row("SS0132", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.limits_refuse,         (CONTAINERS,)),
     Row("SS0113", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.subsystem_is_unknown,  (NO_SUBSYSTEM,)),
     Row("SS0114", S.OPEN,               ProgramWanted,       S.CLOSING,            do.refuse,             when.program_is_refused,    (REFUSED,)),
     Row("SS0115", S.OPEN,               ProgramWanted,       S.CLOSING,            do.give_up,            when.container_has_failed,  (NO_CONTAINER,)),
@@ -93,6 +94,7 @@ ROWS = (
     Row("SS0117", S.OPEN,               ProgramWanted,       S.CREATING,           do.create_exec,        when.container_is_here,     (EXEC, CREATE)),
     Row("SS0118", S.OPEN,               ProgramWanted,       S.LANDING,            do.wait_for_container, None,                       (EXEC,)),
     Row("SS0119", S.OPEN,               TerminateWanted,     S.CLOSING,            do.turn_away,          None,                       (ENDING,)),
+    Row("SS0133", S.OPEN,               LimitNears,          None),  # nobody listens yet
     Row("SS0120", S.OPEN,               ChannelClosed,       S.ENDED,              do.end),
 
     Row("SS0217", S.LANDING,            ContainerLanded,     S.SPAWNING,           do.spawn,              when.agent_is_here,         (SPAWN,)),
@@ -112,6 +114,7 @@ ROWS = (
     Row("SS0211", S.LANDING,            OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0212", S.LANDING,            InputEnded,          None),
     Row("SS0213", S.LANDING,            TerminateWanted,     S.CLOSING,            do.turn_away,          None,                       (ENDING,)),
+    Row("SS0220", S.LANDING,            LimitNears,          None,                 do.tell_limit),
     Row("SS0214", S.LANDING,            ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0215", S.LANDING,            ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -126,6 +129,7 @@ ROWS = (
     Row("SS0308", S.CREATING,           OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0309", S.CREATING,           InputEnded,          None),
     Row("SS0310", S.CREATING,           TerminateWanted,     S.CLOSING,            do.turn_away,          None,                       (ENDING,)),
+    Row("SS0314", S.CREATING,           LimitNears,          None,                 do.tell_limit),
     Row("SS0311", S.CREATING,           ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0312", S.CREATING,           ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -138,6 +142,7 @@ ROWS = (
     Row("SS0406", S.CREATING_AGAIN,     OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0407", S.CREATING_AGAIN,     InputEnded,          None),
     Row("SS0408", S.CREATING_AGAIN,     TerminateWanted,     S.CLOSING,            do.turn_away,          None,                       (ENDING,)),
+    Row("SS0412", S.CREATING_AGAIN,     LimitNears,          None,                 do.tell_limit),
     Row("SS0409", S.CREATING_AGAIN,     ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0410", S.CREATING_AGAIN,     ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -154,6 +159,7 @@ ROWS = (
     Row("SS0509", S.ATTACHING,          OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0510", S.ATTACHING,          InputEnded,          None),
     Row("SS0511", S.ATTACHING,          TerminateWanted,     S.CLOSING,            do.turn_away,          None,                       (ENDING,)),
+    Row("SS0516", S.ATTACHING,          LimitNears,          None,                 do.tell_limit),
     Row("SS0512", S.ATTACHING,          ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0513", S.ATTACHING,          ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -174,6 +180,7 @@ ROWS = (
     Row("SS0610", S.RUNNING,            OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0611", S.RUNNING,            InputEnded,          None),
     Row("SS0612", S.RUNNING,            TerminateWanted,     None,                 do.tell_terminating),
+    Row("SS0620", S.RUNNING,            LimitNears,          None,                 do.tell_limit),
     Row("SS0613", S.RUNNING,            ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0614", S.RUNNING,            ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -190,6 +197,7 @@ ROWS = (
     Row("SS0706", S.AWAITING_EXIT,      OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0707", S.AWAITING_EXIT,      InputEnded,          None),
     Row("SS0708", S.AWAITING_EXIT,      TerminateWanted,     None,                 do.tell_terminating),
+    Row("SS0718", S.AWAITING_EXIT,      LimitNears,          None,                 do.tell_limit),
     Row("SS0709", S.AWAITING_EXIT,      ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0710", S.AWAITING_EXIT,      ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
     # A served program may close its output and go on; an engine that restarts lets go of the stream, and nobody is left.
@@ -212,6 +220,7 @@ ROWS = (
     Row("SS0807", S.DRAINING,           OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0808", S.DRAINING,           InputEnded,          None),
     Row("SS0809", S.DRAINING,           TerminateWanted,     None),
+    Row("SS0819", S.DRAINING,           LimitNears,          None,                 do.tell_limit),
     Row("SS0810", S.DRAINING,           ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0811", S.DRAINING,           ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -232,6 +241,7 @@ ROWS = (
     Row("SS0910", S.READING_EXIT,       OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS0911", S.READING_EXIT,       InputEnded,          None),
     Row("SS0912", S.READING_EXIT,       TerminateWanted,     None),
+    Row("SS0920", S.READING_EXIT,       LimitNears,          None,                 do.tell_limit),
     Row("SS0913", S.READING_EXIT,       ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS0914", S.READING_EXIT,       ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -244,6 +254,7 @@ ROWS = (
     Row("SS1006", S.READING_EXIT_AGAIN, OddRequest,          None,                 None,                  None,                       (ODD,)),
     Row("SS1007", S.READING_EXIT_AGAIN, InputEnded,          None),
     Row("SS1008", S.READING_EXIT_AGAIN, TerminateWanted,     None),
+    Row("SS1012", S.READING_EXIT_AGAIN, LimitNears,          None,                 do.tell_limit),
     Row("SS1009", S.READING_EXIT_AGAIN, ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS1010", S.READING_EXIT_AGAIN, ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 
@@ -266,6 +277,7 @@ ROWS = (
     Row("SS1117", S.CLOSING,            OddRequest,          None),
     Row("SS1118", S.CLOSING,            InputEnded,          None),
     Row("SS1119", S.CLOSING,            TerminateWanted,     None),
+    Row("SS1127", S.CLOSING,            LimitNears,          None),
     Row("SS1120", S.CLOSING,            ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
     Row("SS1121", S.CLOSING,            EnvOffered,          None),
     Row("SS1122", S.CLOSING,            PtyWanted,           None),
@@ -285,6 +297,7 @@ ROWS = (
     Row("SS1208", S.SPAWNING,           InputEnded,          None),
     Row("SS1209", S.SPAWNING,           OutputEnded,         None,                 do.note_output_ended),  # the link is gone
     Row("SS1210", S.SPAWNING,           TerminateWanted,     S.CLOSING,            do.turn_away,          None,                       (ENDING,)),
+    Row("SS1214", S.SPAWNING,           LimitNears,          None,                 do.tell_limit),
     Row("SS1211", S.SPAWNING,           ChannelClosed,       S.ENDED,              do.end,                None,                       (GONE,)),
     Row("SS1212", S.SPAWNING,           ProgramWanted,       None,                 None,                  None,                       (ALREADY,)),
 )

@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from actors import command
+from actors.engine import mounts
 from actors.ssh import auth, keys, options
 from actors.web import papers
 from moorage.containerssh import differences
@@ -26,6 +27,8 @@ from protocol.settings_read import Reading, read_settings
 
 FILE_BYTES_MAX = 4 * 2**20
 VALUES_MAX = 100_000  # with aliases a small file can hold more than fits in memory
+RECOMMENDED = "docker.execution.hardening"
+HARDENING = f"{RECOMMENDED}: strict; without the key, containers have all that the engine gives them"
 H = TypeVar("H", bound=HttpClient)
 # What YAML may take an unquoted scalar for; it is text to us until its key says more.
 _KINDS = ("str", "bool", "int", "float", "null", "timestamp", "value", "merge")
@@ -83,6 +86,8 @@ def check_config(path: Path, out: TextIO, containerssh: bool = False) -> int:
         for difference in differences(settings, RawFile(path, data).paths()):
             out.write(f"different: {difference}\n")
     if not problems:
+        if settings and settings.backend == "docker" and RECOMMENDED not in RawFile(path, data).paths():
+            out.write(f"recommended: {HARDENING}\n")
         out.write("ok\n")
     return 1 if problems else 0
 
@@ -101,6 +106,7 @@ def located(settings: Settings, folder: Path) -> Settings:
         settings,
         ssh=replace(settings.ssh, hostkeys=tuple(hostkeys)),
         auth=_auth_located(settings.auth, folder),
+        configserver=_http_located(settings.configserver, at),
         log=replace(settings.log, file=at(settings.log.file) if settings.log.file else ""),
         record=replace(settings.record, directory=at(directory) if directory else ""),
         state=at(settings.state) if settings.state else "",
@@ -153,6 +159,7 @@ def _more_problems(settings: Settings, known: Iterable[Problem]) -> list[Problem
         *auth.check(settings),
         *papers.check(settings),
         *command.check(settings),
+        *mounts.check(settings),
     )
     taken = [problem.path for problem in known]
     fresh = ((path, sentence) for path, sentence in found if not any(is_within(path, one) for one in taken))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from protocol.settings import Settings
+from protocol.settings_origin import IMAGE
 from protocol.settings_types import CONTAINERSSH_IMAGE, GUEST_IMAGE
 
 Paths = frozenset[str]  # of the keys that the file has, in lower case
@@ -44,7 +45,12 @@ def _in_mode(mode: str, *absent: str) -> Callable[[Settings, Paths], bool]:
 
 
 def _has_no_image(settings: Settings, paths: Paths) -> bool:
-    return settings.backend == "docker" and "docker.execution.container.image" not in paths
+    """And is not ContainerSSH's file any more, which keeps ContainerSSH's default."""
+    return settings.docker.execution.container.get("Image") == GUEST_IMAGE and IMAGE not in paths
+
+
+def _keeps_no_image(settings: Settings, paths: Paths) -> bool:
+    return settings.backend == "docker" and IMAGE not in paths and not _has_no_image(settings, paths)
 
 
 def _has_no_image_of_old(settings: Settings, paths: Paths) -> bool:
@@ -81,6 +87,12 @@ DIFFERENCES = (
         f"{CONTAINERSSH_IMAGE} is used where none is given",
         f"{GUEST_IMAGE}, which `moorage guest-image` makes on this host; write the image to keep it",
         _has_no_image,
+    ),
+    Difference(
+        f"{EXECUTION}.container.image",
+        f"{CONTAINERSSH_IMAGE} is used where none is given",
+        f"too, because the file has none of Moorage's own keys; with one (auth.users, say), {GUEST_IMAGE}",
+        _keeps_no_image,
     ),
     Difference(
         "dockerrun.config.container.image",
@@ -184,6 +196,12 @@ DIFFERENCES = (
         "a line that cannot be written ends the daemon; syslog's time is malformed",
         "it goes to stderr and the daemon goes on; RFC 3164's time",
         _given("log"),
+    ),
+    Difference(
+        "configserver",
+        "false, 0 and what is empty in an answer are passed over, as are sections of the whole server",
+        "false and 0 are said, other sections refused; configserver.zeroValues: skip for answers of its Go library",
+        lambda settings, paths: settings.configserver.url != "",
     ),
     Difference("health", "listens though it is off", "nothing listens", _given("health")),
     Difference(

@@ -7,23 +7,26 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 import trio
+from anyio.abc import SocketStream
 from msgspec.structs import replace
 
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
 from actors.bridge import aio, loop_turn, open_loop
-from actors.control import Talks, serve_control
+from actors.control import say as tell
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
 from actors.instance import Instance
 from actors.orders import may_be_served
 from actors.ports import Engine, EngineFault
 from actors.recorder import Recorder
+from actors.reload import Reloaded, Reloads, Reread
 from actors.server import ServerActor
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.supervisor import Supervisor
@@ -32,11 +35,13 @@ from actors.takeover import Predecessor
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
+from moorage import process
 from moorage.agent_binary import agent_binary
 from moorage.cannot_serve import CannotServe, alone
 from moorage.logs import Log, LogUnavailable
+from moorage.reloading import Adopted, reloads_of
 from moorage.service_manager import ServiceManager, inherited_sockets
-from moorage.succession import Port, predecessor_of, replace_it
+from moorage.succession import Port, control, predecessor_of, replace_it
 from moorage.version import VERSION
 from protocol import codes
 from protocol.codes import Code
@@ -45,7 +50,9 @@ from protocol.control import STATUS
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
+from protocol.settings_part import with_each_part
 from protocol.settings_problem import Problem
+from protocol.settings_read import Reading
 from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
@@ -58,9 +65,9 @@ def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
 class Server:
     """A running daemon. `addresses` are (host, port) pairs as bound."""
 
-    def __init__(self, actor: ServerActor, port: Port) -> None:
+    def __init__(self, actor: ServerActor, port: Port, sweeper: Sweeper, reloads: Reloads) -> None:
         self.addresses = port.listener.addresses
-        self.supervisor = port.supervisor
+        self.supervisor, self.sweeper, self.reloads = port.supervisor, sweeper, reloads
         self._actor, self._port = actor, port
         self._stopped = trio.Event()
         self._turn = loop_turn()
@@ -68,6 +75,7 @@ class Server:
     async def run(self) -> None:
         """The server actor's life."""
         await self._actor.run()
+        self.reloads.end()
         self._stopped.set()
 
     async def wait_stopped(self) -> None:
@@ -90,6 +98,14 @@ class Server:
         """Begin to end: stop accepting, let sessions end within the grace. A second call makes haste."""
         self._actor.post(ShutdownWanted(why=why))
 
+    async def reload(self, by: str = "the program that serves") -> Reloaded:
+        """Read the settings again; connections from now on have them. What could not be used changes nothing."""
+        return await self.reloads.reload(by)
+
+    async def answer_reload(self, stream: SocketStream, argument: bytes) -> None:
+        """The same, for the control socket."""
+        await tell(stream, await self.reload("moorage reload"))
+
     async def prove_alive(self) -> None:
         """Return after a turn of both loops: in a daemon that hangs it does not."""
         await self._turn()
@@ -106,6 +122,8 @@ class Server:
             "api": "{}.{}".format(*world.engine.api),
             **self._port.listener.statistics(),
             "pool": self.supervisor.pool.statistics(),
+            "orphans": self.sweeper.statistics(),
+            "process": process.figures(),
             "actors": [actor.statistics() for actor in dict.fromkeys(world.actors.values())],
         }
 
@@ -120,6 +138,8 @@ async def serve(
     links: Sequence[LinkKind] | None = None,
     sockets: Sequence[socket.socket] = (),
     take_over: str | None = None,
+    reread: Reread | None = None,
+    adopted: Adopted = lambda settings: None,
 ) -> AsyncIterator[Server]:
     """Serve until the block is left; then shut down in order and leave nothing behind, cancelled or not.
 
@@ -127,12 +147,14 @@ async def serve(
     settings name. `links` to the guest agent are tried in this order; with an `engine` of yours the default is none.
     `sockets` that listen are used instead of `ssh.listen`. With `take_over` those of the daemon that serves on this
     state folder are; it is the attempt that started this process, or empty.
+    `reread` gives the settings for `Server.reload`, in a thread of its own; `adopted` is told of those in force.
     Raises `CannotServe`; what the block raises comes out as it is.
     """
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(_live, settings, say, engine, dice, links, sockets, take_over, leaving)
+            live = partial(_live, sockets=sockets, take_over=take_over)
+            server: Server = await nursery.start(live, settings, say, engine, dice, links, reread, adopted, leaving)
             try:
                 yield server
             finally:
@@ -147,10 +169,12 @@ async def _live(
     engine: Engine | None,
     dice: Random | None,
     links: Sequence[LinkKind] | None,
-    sockets: Sequence[socket.socket],
-    take_over: str | None,
+    reread: Reread | None,
+    adopted: Adopted,
     leaving: trio.Event,
     *,
+    sockets: Sequence[socket.socket] = (),
+    take_over: str | None = None,
     task_status: trio.TaskStatus[Server],
 ) -> None:
     """The daemon's life in a task of its own, because it has to outlive a block that is cancelled."""
@@ -173,22 +197,29 @@ async def _live(
         ):
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
-                    agents = await _agents(settings, found, instance, log, links)
-                    world = World(found, nursery, recorder, log, instance.id, instance.boot, dice, agents)
+                    world = World(found, nursery, recorder, log, instance.id, instance.boot, dice)
                     supervisor = Supervisor(world, settings)
+                    sweeper = Sweeper(supervisor, instance)
+                    nursery.start_soon(sweeper.run)  # what a crash left does not wait for the agent
+                    agents = await _agents(settings, world, instance, links)
                     handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
                     listener = await _listener(supervisor, settings, predecessor, sockets)
                     port = Port(supervisor, listener)
-                    server = _server(settings, port)
+
+                    async def bring(new: Settings) -> BroughtAgents | None:
+                        return await _agents(new, world, instance, links)
+
+                    reloads = reloads_of(settings, supervisor, listener, reread, bring, adopted)
+                    server = _server(settings, port, sweeper, reloads)
                     await replace_it(predecessor, listener)
                     listener.accept()
-                    nursery.start_soon(Sweeper(supervisor, instance).run)
                     nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
-                    await nursery.start(_control, instance.control, server, port.talks, log)
+                    talks = {**port.talks, "reload": server.answer_reload}
+                    await nursery.start(control, instance.control, {STATUS: server.statistics}, talks, log)
                     nursery.start_soon(server.run)
                     task_status.started(server)
                     await leaving.wait()
@@ -199,15 +230,15 @@ async def _live(
                     nursery.cancel_scope.cancel()
 
 
-def _server(settings: Settings, port: Port) -> Server:
+def _server(settings: Settings, port: Port, sweeper: Sweeper, reloads: Reloads) -> Server:
     world, listener = port.supervisor.world, port.listener
-    actor = ServerActor(world, world.recorder.share(), {}, port)
-    port.post, listener.on_settled = actor.post, actor.look_who_is_left
+    actor = ServerActor(world, world.recorder.share(), {}, port, reloads)
+    port.post, reloads.post, listener.on_settled = actor.post, actor.post, actor.look_who_is_left
     listen = tuple(f"{host}:{number}" for host, number in listener.addresses)
     shutdown = settings.shutdown
     seconds = {"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S, "upgrade": UPGRADE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
-    return Server(actor, port)
+    return Server(actor, port, sweeper, reloads)
 
 
 @asynccontextmanager
@@ -230,30 +261,33 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
 
 
 async def _agents(
-    settings: Settings, engine: Engine, instance: Instance, log: Say, links: Sequence[LinkKind] | None
+    settings: Settings, world: World, instance: Instance, links: Sequence[LinkKind] | None
 ) -> BroughtAgents | None:
     """The guest agent, if it may be used, is built and links with this engine; None: the engine's exec it is."""
-    execution = settings.docker.execution
-    links = links or (ORDER if isinstance(engine, DockerEngine) else ())
-    if not may_be_served(execution) or not (links or execution.transport == "served"):
+    executions = [one.docker.execution for one in with_each_part(settings)]
+    is_must = any(execution.transport == "served" for execution in executions)
+    links = links or (ORDER if isinstance(world.engine, DockerEngine) else ())
+    if not any(may_be_served(execution) for execution in executions) or not (links or is_must):
         return None
-    why, agents = await _brought(cast(Carrier, engine), instance, links) if links else ("no link is to be tried", None)
+    why, agents = await _brought(world, instance, links) if links else ("no link is to be tried", None)
     if not why and agents is not None:
-        log(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
+        world.say(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
         return agents
-    if execution.transport == "served":
+    world.agents = None
+    if is_must:
         raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
-    log(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
+    world.say(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
     return None
 
 
-async def _brought(engine: Carrier, instance: Instance, links: Sequence[LinkKind]) -> tuple[str, BroughtAgents | None]:
-    """Why the agent cannot be brought, or the empty string and how it is."""
+async def _brought(world: World, instance: Instance, links: Sequence[LinkKind]) -> tuple[str, BroughtAgents | None]:
+    """Why the agent cannot be brought, or the empty string and how it is. While it is tried, its probes are ours."""
+    engine = cast(Carrier, world.engine)
     try:
         binary = agent_binary(await engine.architecture())
         if binary is None:
             return "it is not built for the engine's architecture (`make install` builds it with musl-tools)", None
-        agents = BroughtAgents(binary.content, binary.digest, instance.links)
+        world.agents = agents = BroughtAgents(binary.content, binary.digest, instance.links)
         labels = {"moorage.instance": instance.id, "moorage.boot": instance.boot}
         return await agents.probe(engine, labels, links), agents
     except EngineFault as fault:
@@ -268,16 +302,6 @@ async def _instance(settings: Settings) -> AsyncIterator[Instance]:
         raise CannotServe(f"cannot keep state in {settings.state}: {error.strerror} (see `state`)") from error
     with closing(instance):
         yield instance
-
-
-async def _control(path: Path, server: Server, talks: Talks, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
-    """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
-    try:
-        await serve_control(path, {STATUS: server.statistics}, talks, task_status=task_status)
-    except OSError as error:
-        log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
-        with suppress(RuntimeError):  # it may have served for a while
-            task_status.started()
 
 
 def _recorder(settings: Settings, log: Say) -> Recorder:
@@ -309,35 +333,51 @@ def run_serve(
     record: str | None = None,
     on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
     warnings: Iterable[Problem] = (),
+    reread: Callable[[], Reading] | None = None,
     take_over: str | None = None,
 ) -> int:
     """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
 
     Raises `CannotServe` with one sentence.
     """
-    if record is not None:
-        settings = replace(settings, record=replace(settings.record, directory=record))
+
+    def told(reading: Reading) -> Settings:
+        """Its settings as they are to hold, when its remarks are in the log."""
+        for warning in reading.warnings:
+            log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
+        used = reading.settings
+        return used if record is None else replace(used, record=replace(used.record, directory=record))
+
     try:
         log = Log(settings.log)
     except LogUnavailable as error:
         raise CannotServe(str(error)) from error
-    for warning in warnings:
-        log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
+    settings = told(Reading(settings, tuple(warnings)))
     if settings.docker.execution.disable_agent and settings.backend == "docker":
         log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
+    process.allow_files()
     try:
-        trio.run(_serve_until_stopped, settings, log, on_ready, take_over)
+        told_again = None if reread is None else lambda: told(reread())
+        trio.run(_serve_until_stopped, settings, log, on_ready, told_again, take_over)
     finally:
         log.close()
     return 0
 
 
 async def _serve_until_stopped(
-    settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None], take_over: str | None
+    settings: Settings,
+    log: Log,
+    on_ready: Callable[[list[tuple[str, int]]], None],
+    reread: Reread | None,
+    take_over: str | None,
 ) -> None:
+    def adopted(settings: Settings) -> None:
+        log.follow(settings.log)
+
     manager = ServiceManager()
     say, sockets = manager.told(log.write), inherited_sockets()
-    async with serve(settings, say=say, sockets=sockets, take_over=take_over) as server, trio.open_nursery() as nursery:
+    served = serve(settings, say=say, reread=reread, adopted=adopted, sockets=sockets, take_over=take_over)
+    async with served as server, trio.open_nursery() as nursery:
         nursery.start_soon(_heed_signals, server, log, manager)
         nursery.start_soon(manager.watch, server.prove_alive)
         on_ready(server.addresses)
@@ -346,11 +386,12 @@ async def _serve_until_stopped(
 
 
 async def _heed_signals(server: Server, log: Log, manager: ServiceManager) -> None:
-    """INT and TERM end the server, a second one makes haste; HUP reopens the log file."""
+    """INT and TERM end the server, a second one makes haste; HUP reopens the log and reads the configuration again."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for number in signals:
             if number == signal.SIGHUP:
-                with manager.reloading():
-                    log.reopen()
+                log.reopen()
+                manager.reloading()
+                server.reloads.want(signal.Signals(number).name)
             else:
                 server.shutdown(signal.Signals(number).name)

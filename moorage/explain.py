@@ -8,24 +8,29 @@ from fsm.kernel import Kind
 from fsm.machines import MACHINES
 from protocol.ledger import Line, Scenario
 
-# Event tag -> what happened, as a clause. {field} is the event's; see `_fields` for what is made readable.
+# Event tag -> what happened, as a clause. {field} is the event's; see `_fields` for what is made readable. What stands
+# in brackets is told if its field holds something.
 PHRASES: Mapping[str, str] = {
     "deadline_passed": "the time for {name} was over",
     # connection
-    "connection_opened": "a client connected from {remote}",
+    "connection_opened": "a client connected from {remote}[ {reached}]",
     "auth_failed": "{username} was turned down ({method}): {why}",
-    "authenticated": "{username} was let in by {method} {by}",
+    "authenticated": (
+        "{username} was let in by {method} {by}[, rules {rules}][, template {template}][; {why}][ {reached}]"
+    ),
     "session_opened": "the client opened session {session}",
     "session_ended": "session {session} ended",
     "request_refused": "the client asked for {what} and was refused: {why}",
     "disconnected": "the connection was gone {why}",
     "shim_failed": "an error of ours came up: {why}",
     "drain_wanted": "the server wanted to drain",
-    "terminate_wanted": "the server's grace period was over: {why}",
+    "terminate_wanted": "it was told to end: {why}",
+    "limit_nears": "a time limit was nearly over: {why}",
+    "limit_passed": "a time limit was over: {why}",
     "close_wanted": "the server wanted it closed: {why}",
     # auth
     "login_begun": "the client began to log in",
-    "name_given": "the client gave the name {username}",
+    "name_given": "the client gave the name {username}[ and the template {template}]",
     "attempt_made": "the client tried {factor} {by} {flaw}",
     "answers_given": "the client answered the prompt",
     "attempt_dropped": "the client dropped what it had begun",
@@ -89,6 +94,7 @@ PHRASES: Mapping[str, str] = {
     "image_pulled": "the engine had pulled it",
     "pull_failed": "the engine did not pull it ({fault}): {why}",
     "pull_progressed": "the pull went on: {line}",
+    "image_pull_began": "the image had to be pulled",
     "image_ready": "the image was there",
     "image_failed": "there was to be no image: {why}",
     # terminal and signal
@@ -101,11 +107,16 @@ PHRASES: Mapping[str, str] = {
     "signal_sent": "the engine took the signal",
     "signal_failed": "the engine did not take the signal ({fault}): {why}",
     "signal_delivered": "signal {signal} was delivered",
+    # timer
+    "timer_started": "{connection} was let in, with {allowed_s} s of {limit} time",
+    "idle_measured": "nothing had moved for {idle_s} s",
+    "timer_stopped": "its connection ended",
     # server
     "listening": "it listened on {listen}",
     "shutdown_wanted": "it was told to stop: {why}",
     "all_gone": "nothing was left",
 }
+_OPTIONAL = re.compile(r"\[([^\[\]{}]*\{(\w+)\}[^\[\]{}]*)\]")
 CUT = 120  # characters of one field: a sentence stays a sentence
 
 
@@ -134,7 +145,8 @@ def phrase(event: Any) -> str:
     if tag not in PHRASES:
         told = ", ".join(f"{name} {value}" for name, value in fields.items() if name not in ("event", "dice") and value)
         return tag.replace("_", " ") + (f" ({told})" if told else "")
-    text = re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "?"), PHRASES[tag])
+    text = _OPTIONAL.sub(lambda match: match[1] if fields.get(match[2]) else "", PHRASES[tag])
+    text = re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "?"), text)
     return re.sub(r" +", " ", text).strip(" :")
 
 

@@ -37,6 +37,8 @@ docker:
     container:
       # The image that logins land in. This one is made on this host (`moorage guest-image`), so nothing is pulled.
       image: {image}
+    # No new privileges, few capabilities, limits on processes and memory; `engine`: the engine's own defaults.
+    hardening: strict
     # connection: one container per SSH connection; session: one per session
     mode: connection
     imagePullPolicy: IfNotPresent

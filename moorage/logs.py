@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from moorage.log_lines import Record, level_name, ljson, severity, syslog_line, text
 from moorage.log_places import Descriptor, File, Place, SyslogSocket
 from protocol import codes
@@ -72,6 +74,11 @@ class Log:
             self._waiting.append(line)
             self._waiting_bytes += len(line)
             self._wake.notify()
+
+    def follow(self, settings: LogSettings) -> None:
+        """A reload: level and format from now on. The destination stays, for it may be one that cannot be opened."""
+        self._settings = replace(self._settings, level=settings.level, format=settings.format)
+        self._severity_max = severity(level_name(settings.level))
 
     def reopen(self) -> None:
         """SIGHUP: the file was moved away by a rotation, begin a new one."""

@@ -6,8 +6,8 @@ Nothing of it depends on systemd's library, and without a manager nothing is sai
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -21,6 +21,8 @@ FIRST_SOCKET = 3
 # What the manager is told when a code is said.
 STATES: Mapping[str, str] = {
     codes.MOORAGE_READY.name: "READY=1\nSTATUS=serving",
+    codes.MOORAGE_RELOADED.name: "READY=1\nSTATUS=serving",
+    codes.MOORAGE_RELOAD_REFUSED.name: "READY=1\nSTATUS=serving; the last reload was refused",
     codes.MOORAGE_UPGRADING.name: "STATUS=a new process is starting",
     codes.MOORAGE_UPGRADE_FAILED.name: "STATUS=serving; the last upgrade has failed",
     codes.MOORAGE_UPGRADED.name: "MAINPID={pid}",
@@ -58,12 +60,9 @@ class ServiceManager:
             sender.setblocking(False)
             sender.sendto(state.encode(), where)
 
-    @contextmanager
-    def reloading(self) -> Iterator[None]:
-        """The configuration is read anew, and in force at the end of the block."""
+    def reloading(self) -> None:
+        """The configuration is read anew; the code that says how that ended says that we are ready again."""
         self.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        yield
-        self.notify("READY=1")
 
     async def watch(self, prove_alive: Callable[[], Awaitable[None]]) -> None:
         """For ever: feed the watchdog as long as `prove_alive` returns in time."""

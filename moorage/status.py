@@ -34,7 +34,7 @@ def status_command(state: Path, format: str, out: TextIO) -> int:
     for answer in found:
         out.write(f"boot {answer['boot']} (pid {answer['pid']}, version {answer['version']}): ")
         out.write(f"{answer['state']} on {', '.join(answer['listen'])}, ")
-        out.write(f"{answer['connections']} connections, engine API {answer['api']}\n")
+        out.write(f"{answer['connections']} connections, engine API {answer['api']}; {_took(answer['process'])}\n")
         rows = [COLUMNS, *(_row(actor) for actor in answer["actors"])]
         widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
         for row in rows if len(rows) > 1 else ():
@@ -42,6 +42,11 @@ def status_command(state: Path, format: str, out: TextIO) -> int:
                 "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
             )
     return 0
+
+
+def _took(process: dict[str, int]) -> str:
+    memory = f"{process['rss_bytes'] / 2**20:.0f} MiB"
+    return f"{memory}, {process['files']} of {process['files_max']} files, {process['tasks']} tasks"
 
 
 def _answer(path: Path) -> Any | None:

@@ -1,15 +1,19 @@
-"""The composition of an upgrade: a daemon that can be succeeded, and one that succeeds another."""
+"""The control socket, and the composition of an upgrade: a daemon that can be succeeded, one that succeeds another."""
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
-from actors.control import Talks
+import trio
+
+from actors.control import Answers, Talks, serve_control
 from actors.instance import Instance
 from actors.ssh.listener import Listener
 from actors.supervisor import Supervisor
 from actors.takeover import Predecessor, Refused, find_predecessor
 from actors.upgrade import Upgrades
+from actors.world import Say
 from moorage.cannot_serve import CannotServe, alone
 from moorage.version import VERSION
 from protocol import codes
@@ -65,3 +69,13 @@ async def replace_it(predecessor: Predecessor | None, listener: Listener) -> Non
         except Refused as error:
             listener.close()
             raise CannotServe(f"{codes.MOORAGE_UPGRADE_FAILED.name}: {error}") from error
+
+
+async def control(path: Path, answers: Answers, talks: Talks, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
+    """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
+    try:
+        await serve_control(path, answers, talks, task_status=task_status)
+    except OSError as error:
+        log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
+        with suppress(RuntimeError):  # it may have served for a while
+            task_status.started()

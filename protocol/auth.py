@@ -7,8 +7,9 @@ from typing import Literal
 from protocol.base import Effect, Event, Fault
 from protocol.ways import Factor, Way
 
-# Who is asked: the configuration itself, the command, the webhook, the identity provider (for a code, for an answer).
-Source = Literal["users", "command", "webhook", "device", "token", "authz"]
+# Who is asked: the configuration itself, the command, the webhook, the identity provider (for a code, for an answer),
+# the webhook that has the last word, the one that has the settings.
+Source = Literal["users", "command", "webhook", "device", "token", "authz", "config"]
 # `shown` and `pending` belong to the device flow: there is a code to show; the person has not used it yet.
 Verdict = Literal["yes", "no", "shown", "pending"]
 Reply = Literal["success", "partial", "acceptable", "failure", "unavailable"]
@@ -25,24 +26,29 @@ class AuthState(Enum):
     PENDING = "pending"
     AUTHORIZING = "authorizing"
     AUTHORIZING_AGAIN = "authorizing_again"
+    CONFIGURING = "configuring"
+    CONFIGURING_AGAIN = "configuring_again"
     GRANTED = "granted"
     LEFT = "left"
 
 
 class LoginBegun(Event, frozen=True, kw_only=True, tag="login_begun"):
-    """The client speaks of logging in. `authorizes`: a webhook has the last word. `seconds`: deadlines by name."""
+    """The client speaks of logging in. `authorizes`: a webhook has the last word; `configures`: one has the settings.
+    `seconds`: deadlines by name."""
 
     connection: str  # the connection actor's id
     remote: str
     authorizes: bool
     seconds: dict[str, float]
+    configures: bool = False
 
 
 class NameGiven(Event, frozen=True, kw_only=True, tag="name_given"):
-    """A user name, and the ways in that it has. Another name than before begins anew."""
+    """A user name, and the ways in that it has. Another name than before begins anew. `template`: chosen with it."""
 
     username: str
     ways: tuple[Way, ...]
+    template: str = ""
 
 
 class AttemptMade(Event, frozen=True, kw_only=True, tag="attempt_made"):
@@ -114,7 +120,8 @@ class Prompt(Effect, frozen=True, kw_only=True, tag="prompt"):
 
 
 class ReplyToClient(Effect, frozen=True, kw_only=True, tag="reply_to_client"):
-    """Answer the client. `why` is for the operator; the client never hears it."""
+    """Answer the client. `why` is for the operator; the client never hears it. `unsettled`: it is let in, and this is
+    why there are no settings for it."""
 
     attempt: int
     reply: Reply
@@ -122,6 +129,7 @@ class ReplyToClient(Effect, frozen=True, kw_only=True, tag="reply_to_client"):
     username: str = ""
     factors: Way = ()  # what has been proved so far
     counts: bool = False  # among the failures of its address
+    unsettled: str = ""
 
 
 OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {Ask: (Answered, AskFailed)}

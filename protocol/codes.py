@@ -5,31 +5,8 @@
 machine can know (start-up, listener, crash) are emitted by the composition and marked `outside=True`.
 """
 
-from typing import Literal
-
-from msgspec import Struct
-from msgspec.structs import replace
-
-Level = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
-
-
-class Code(Struct, frozen=True):
-    """One message code.
-
-    `text` is the log line's message, `explains` the reference text of `moorage codes`, `user` the sentence a person
-    at the terminal reads (`{why}` and other fields of the event are filled in; empty: nobody is told).
-    """
-
-    name: str
-    level: Level
-    text: str
-    explains: str
-    user: str = ""
-    outside: bool = False
-
-    def quiet(self) -> "Code":
-        """The same code at debug level: one failed try of several, not yet the outcome."""
-        return replace(self, level="debug")
+from protocol.code import Code as Code
+from protocol.code import Level
 
 
 def _docker(name: str, level: Level, text: str, explains: str, user: str = "", outside: bool = False) -> Code:
@@ -74,6 +51,10 @@ DOCKER_CONTAINER_START = _docker("CONTAINER_START", "debug", "starting the conta
 DOCKER_CONTAINER_START_FAILED = _docker("CONTAINER_START_FAILED", "error", "the container could not be started",
     "The engine refused for good (no such command, port taken) or until the budget ended. Single tries are at debug.",
     "the container could not be started: {why}")
+DOCKER_FILE_WRITE = _docker("FILE_WRITE", "debug", "putting the login's files into the container",
+    "A login webhook's answer has `files`. They are written before the container starts; details.files names them.", outside=True)
+DOCKER_FILE_WRITE_FAILED = _docker("FILE_WRITE_FAILED", "warning", "the login's files could not be put into the container",
+    "Then the container does not start either, and the user is told: DOCKER_CONTAINER_START_FAILED.", outside=True)
 MOORAGE_CONTAINER_LANDED = Code("MOORAGE_CONTAINER_LANDED", "info", "the container runs",
     "The login has its container.")
 MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the container ended under its connection",
@@ -118,7 +99,9 @@ DOCKER_CONTAINER_REMOVE_FAILED = _docker("CONTAINER_REMOVE_FAILED", "error", "th
 DOCKER_CONTAINER_REMOVE_SUCCESSFUL = _docker("CONTAINER_REMOVE_SUCCESSFUL", "debug", "the container is removed",
     "The engine has confirmed that the container is gone.")
 MOORAGE_ORPHAN_FOUND = Code("MOORAGE_ORPHAN_FOUND", "warning", "found a container that a crash left behind",
-    "It carries our instance label and no living daemon holds its boot lock. It is being removed.")
+    "It carries our instance label and no living daemon holds its boot lock, or this one has no owner for it. It is being removed.")
+MOORAGE_ORPHAN_EXPECTED = Code("MOORAGE_ORPHAN_EXPECTED", "notice", "the engine may still make a container that we have given up",
+    "The answer to a create is lost, and the container is not there, or not yet. For two minutes the sweep looks for it each second.")
 DOCKER_CONTAINER_SHUTTING_DOWN = _docker("CONTAINER_SHUTTING_DOWN", "info", "a session was refused because its container is going away",
     "A program was asked for while the container or the server is ending.",
     "the server is shutting down")
@@ -251,10 +234,22 @@ AUTH_OAUTH2_AUTHORIZATION_PENDING = Code("AUTH_OAUTH2_AUTHORIZATION_PENDING", "d
     "The identity provider is asked again after the interval that it wants.")
 AUTH_OAUTH2_TIMEOUT = Code("AUTH_OAUTH2_TIMEOUT", "info", "nobody has used the code in time",
     "oauth2.oidc.loginTimeout has passed since the code was shown.")
-MOORAGE_AUTH_FILES_UNSERVED = Code("MOORAGE_AUTH_FILES_UNSERVED", "warning", "files that a webhook sent were not written",
-    "The answer of a login webhook has `files`. Moorage does not put files into containers; metadata and environment are used.", outside=True)
 CONFIG_AUTH_URL_DEPRECATED = Code("CONFIG_AUTH_URL_DEPRECATED", "warning", "auth.url is an old way to name the webhook",
     "auth.url, auth.password and auth.pubkey are understood as password.webhook and publicKey.webhook. Said once, at start.", outside=True)
+# --- which settings a login has ----------------------------------------------------------------------------------
+CONFIG_REQUEST = Code("CONFIG_REQUEST", "debug", "asking the configuration webhook",
+    "The user is who it says; configserver is asked for its settings before the client is told so.")
+CONFIG_RESPONSE = Code("CONFIG_RESPONSE", "debug", "the configuration webhook has answered",
+    "What it says is laid over the file's settings, the rules and the template, and fits them.")
+CONFIG_BACKEND_ERROR = Code("CONFIG_BACKEND_ERROR", "error", "the configuration webhook does not answer",
+    "It failed for good or until configTimeout ended; a status other than 200 is one of these. Single tries are at debug.")
+BACKEND_CONFIG_ERROR = Code("BACKEND_CONFIG_ERROR", "error", "the login has no settings that could be used",
+    "The configuration webhook has not answered or said what the file could not say either, or several rules together make settings that "
+    "are refused. `why` tells which. The user is let in to read the sentence, and nothing runs.",
+    "your settings could not be worked out; the server's log tells its operator why")
+MOORAGE_TEMPLATE_REFUSED = Code("MOORAGE_TEMPLATE_REFUSED", "notice", "the user may not choose this template",
+    "USER+TEMPLATE was given, and none of the rules that this login meets names the template. Nothing runs.",
+    "the template {template} is not yours to choose")
 
 # --- SSH ---------------------------------------------------------------------------------------------------------
 SSH_AVAILABLE = Code("SSH_AVAILABLE", "info", "the SSH server is available",
@@ -302,12 +297,44 @@ MOORAGE_UPGRADED = Code("MOORAGE_UPGRADED", "notice", "a new process accepts the
     "This one serves the connections that it has to their end, without a time limit, and then stops. TERM makes it drain (shutdown.grace).")
 MOORAGE_UPGRADE_FAILED = Code("MOORAGE_UPGRADE_FAILED", "error", "the upgrade has failed; this process serves on",
     "The new process did not start, or was not ready in time. Nobody was refused, nobody was cut off.")
+MOORAGE_RELOADED = Code("MOORAGE_RELOADED", "notice", "the configuration was read again",
+    "details.changes tells what is new; connections that are there keep what they have. Some keys wait for a restart, and are marked.")
+MOORAGE_RELOAD_REFUSED = Code("MOORAGE_RELOAD_REFUSED", "error", "the configuration was not taken; the old one stays",
+    "It cannot be read or used, and details.why has all that is wrong with it; or the server is shutting down.")
 MOORAGE_STOPPED = Code("MOORAGE_STOPPED", "notice", "stopped",
     "Nothing of ours is left running.")
 MOORAGE_STOPPED_UNCLEAN = Code("MOORAGE_STOPPED_UNCLEAN", "error", "stopped with containers not yet confirmed as removed",
     "The engine did not answer in time; the next start's sweep removes them.")
 MOORAGE_LOGIN_GRACE = Code("MOORAGE_LOGIN_GRACE", "info", "the client did not log in in time",
     "ssh.loginGrace has passed between accept and authentication; the connection was closed.")
+MOORAGE_LIMIT_CONNECTIONS = Code("MOORAGE_LIMIT_CONNECTIONS", "notice", "a connection was refused: its user or its address has enough",
+    "limits.user.connections or limits.address.connections are open. An address is counted from the first packet on, a user from the login.",
+    "too many connections: {why}")
+MOORAGE_LIMIT_SESSIONS = Code("MOORAGE_LIMIT_SESSIONS", "notice", "a session was refused: its user or its address has enough",
+    "limits.user.sessions or limits.address.sessions are open, in all connections together.",
+    "too many sessions: {why}")
+MOORAGE_LIMIT_CONTAINERS = Code("MOORAGE_LIMIT_CONTAINERS", "notice", "a login has no container: its user or its address has enough",
+    "limits.user.containers or limits.address.containers are in use. One that is being removed does not count.",
+    "too many containers: {why}")
+MOORAGE_LIMIT_LOGIN_RATE = Code("MOORAGE_LIMIT_LOGIN_RATE", "notice", "a login came too soon after others",
+    "limits.user.loginRate or limits.address.loginRate. Logins that are refused do not count.",
+    "too many logins: {why}")
+MOORAGE_LIMIT_IDLE_NEAR = Code("MOORAGE_LIMIT_IDLE_NEAR", "info", "an idle connection ends soon",
+    "limits.warning before limits.idle is over. The users of all its sessions are told; a byte in either direction keeps it.",
+    "nothing has moved here for a while; unless something does, this connection ends in {left} s")
+MOORAGE_LIMIT_IDLE = Code("MOORAGE_LIMIT_IDLE", "notice", "an idle connection is ended",
+    "No session has moved a byte for limits.idle. Programs are sent TERM and have shutdown.kill seconds.",
+    "nothing has moved here for {allowed} s; this connection ends now")
+MOORAGE_LIMIT_TOTAL_NEAR = Code("MOORAGE_LIMIT_TOTAL_NEAR", "info", "the time of a connection is nearly over",
+    "limits.warning before limits.total is over. The users of all its sessions are told.",
+    "the time for this connection is nearly over; it ends in {left} s")
+MOORAGE_LIMIT_TOTAL = Code("MOORAGE_LIMIT_TOTAL", "notice", "the time of a connection is over",
+    "limits.total has passed since the login. Programs are sent TERM and have shutdown.kill seconds.",
+    "the time for this connection, {allowed} s, is over; it ends now")
+MOORAGE_NOT_SSH = Code("MOORAGE_NOT_SSH", "info", "what connected does not speak SSH",
+    "A scanner, a browser or a health check. It was told so in one line of plain text (RFC 4253 section 4.2) and closed.")
+MOORAGE_CLIENT_SILENT = Code("MOORAGE_CLIENT_SILENT", "info", "the client gives no sign of life",
+    "For ssh.clientAliveInterval times clientAliveCountMax nothing was heard, or its host acknowledged nothing. Its containers are removed.")
 MOORAGE_COMMAND_REFUSED = Code("MOORAGE_COMMAND_REFUSED", "notice", "the command cannot be run",
     "It holds a NUL byte or is too long to be given to a program.",
     "{why}")
@@ -338,37 +365,10 @@ LOG_WRITE_FAILED = Code("LOG_WRITE_FAILED", "error", "the log cannot be written"
     "Said once on stderr, where the lines go until the log's destination takes them again.", outside=True)
 MOORAGE_CONTROL_FAILED = Code("MOORAGE_CONTROL_FAILED", "warning", "there is no control socket",
     "The state folder's path is too long for a socket, or it is not writable. `moorage status` will not find this daemon.", outside=True)
-MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed at once: too many are logging in",
-    "ssh.maxStartups connections are not logged in yet. `turnedAway` counts them since the last such line.", outside=True)
+MOORAGE_STARTUPS_FULL = Code("MOORAGE_STARTUPS_FULL", "notice", "connections were closed: too many are logging in",
+    "ssh.maxStartups are not logged in yet: the address that holds the most gives way. `turnedAway` counts since the last such line.", outside=True)
 MOORAGE_CONFIG_WARNING = Code("MOORAGE_CONFIG_WARNING", "warning", "the configuration has a remark",
     "It was understood, but probably not as meant.", outside=True)
 # fmt: on
 
 ALL: dict[str, Code] = {code.name: code for code in tuple(vars().values()) if isinstance(code, Code)}
-
-# Codes of ContainerSSH that Moorage never says, and why.
-RETIRED: dict[str, str] = {
-    "DOCKER_EXEC_PID_READ_FAILED": "no process id travels through the program's own stream here",
-    "DOCKER_AGENT_READ_FAILED": "no process id travels through the program's own stream here",
-    "DOCKER_SIGNAL_FAILED_NO_PID": "signals are not sent by process id here",
-    "DOCKER_EXIT_CODE_CONTAINER_RESTARTING": "a restart policy in session mode is refused with the configuration",
-    "DOCKER_EXIT_CODE_NEGATIVE": "the engine's API has no negative status",
-    "DOCKER_RUN_REMOVED": "never emitted by its own project either",
-    "DOCKER_CLOSE_INPUT_FAILED": "a half-close that fails is the stream's end, said as DOCKER_STREAM_OUTPUT_FAILED",
-    "AUTH_INVALID_STATUS": "a webhook's status is part of the sentence of AUTH_BACKEND_ERROR",
-    "AUTH_DISABLED": "a method that is off is not offered",
-    "AUTH_CONFIG_ERROR": "such a configuration is refused with all its problems",
-    "AUTH_OAUTH2_DEVICE_CODE_REQUEST_FAILED": "an identity provider that does not answer is AUTH_BACKEND_ERROR",
-}
-
-# Codes of ContainerSSH that will be said here when what they speak of is here.
-LATER: dict[str, str] = {
-    "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
-    "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
-    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
-    "DOCKER_FILE_WRITE": "there are no files from metadata yet",
-    "DOCKER_FILE_WRITE_FAILED": "there are no files from metadata yet",
-    "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
-    "DOCKER_AGENT_FAILED": "there is no guest agent yet",
-    "DOCKER_AGENT_LOG": "there is no guest agent yet",
-}

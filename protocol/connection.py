@@ -4,10 +4,16 @@ from enum import Enum
 from typing import Literal
 
 from protocol.base import Effect, Event, Size
+from protocol.limits import LimitReached
 from protocol.settings import ExecutionMode
+from protocol.timer import TimerStarted
 
-# The part of the policy that refused a channel or a global request; empty: it was not the policy.
-ChannelRefusedBy = Literal["", "forwarding", "reverse_forwarding", "max_sessions"]
+# The part of the policy, or the limit, that refused a channel or a global request; empty: it was neither.
+ChannelRefusedBy = Literal["", "forwarding", "reverse_forwarding", "max_sessions", "limits"]
+# Why a client that is who it says has no settings: its choice of a template, or all the rest; empty: it has.
+Unsettled = Literal["", "template", "config"]
+# What the machine wants to know of the end of a transport. `silent`: no sign of life, from the client or from its host.
+DisconnectCause = Literal["", "not_ssh", "silent"]
 
 
 class ConnectionState(Enum):
@@ -22,7 +28,10 @@ class ConnectionState(Enum):
 
 
 class ConnectionOpened(Event, frozen=True, kw_only=True, tag="connection_opened"):
-    """A TCP connection was accepted. `connection` is its id (32 hex digits), `seconds` the deadlines by name."""
+    """A TCP connection was accepted. `connection` is its id (32 hex digits), `seconds` the deadlines by name.
+
+    `reached`: its address has enough of them.
+    """
 
     connection: str
     remote: str
@@ -30,6 +39,7 @@ class ConnectionOpened(Event, frozen=True, kw_only=True, tag="connection_opened"
     image: str
     container: str  # the name its container will have, in connection mode
     seconds: dict[str, float]
+    reached: LimitReached | None = None
 
 
 class AuthFailed(Event, frozen=True, kw_only=True, tag="auth_failed"):
@@ -41,12 +51,25 @@ class AuthFailed(Event, frozen=True, kw_only=True, tag="auth_failed"):
 
 
 class Authenticated(Event, frozen=True, kw_only=True, tag="authenticated"):
-    """The client is who it says. `by` is the key's SHA-256 fingerprint, or empty."""
+    """The client is who it says. `by` is the key's SHA-256 fingerprint, or empty.
+
+    `rules` are the names of those that it meets, `template` is what it chose; `mode` and `image` are what came of it
+    (empty: as when it connected). `why` it is `unsettled` is for the operator. `reached`: the user or the address has
+    enough. `timers`: its limits in time, by the id of the timer actor.
+    """
 
     username: str
     method: str
     by: str = ""
     client: str = ""  # its version string
+    rules: tuple[str, ...] = ()
+    template: str = ""
+    mode: ExecutionMode | Literal[""] = ""
+    image: str = ""
+    unsettled: Unsettled = ""
+    why: str = ""
+    reached: LimitReached | None = None
+    timers: dict[str, TimerStarted] = {}
 
 
 class SessionOpened(Event, frozen=True, kw_only=True, tag="session_opened"):
@@ -69,6 +92,7 @@ class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
     """The transport is gone; `why` is empty for an orderly end."""
 
     why: str = ""
+    cause: DisconnectCause = ""
 
 
 class ShimFailed(Event, frozen=True, kw_only=True, tag="shim_failed"):
@@ -82,8 +106,23 @@ class DrainWanted(Event, frozen=True, kw_only=True, tag="drain_wanted"):
 
 
 class TerminateWanted(Event, frozen=True, kw_only=True, tag="terminate_wanted"):
-    """The grace period is over."""
+    """The server's grace period is over, or a time limit of the connection: `by` is its code, `why` its sentence."""
 
+    why: str
+    by: str = ""
+
+
+class LimitNears(Event, frozen=True, kw_only=True, tag="limit_nears"):
+    """A time limit will be over soon: `why` is the sentence for the users of the sessions."""
+
+    code: str
+    why: str
+
+
+class LimitPassed(Event, frozen=True, kw_only=True, tag="limit_passed"):
+    """A time limit is over, and `why` is the sentence about it."""
+
+    code: str
     why: str
 
 
@@ -103,6 +142,13 @@ class LandContainer(Effect, frozen=True, kw_only=True, tag="land_container"):
     image: str
     tty: bool = False
     size: Size | None = None
+
+
+class StartTimer(Effect, frozen=True, kw_only=True, tag="start_timer"):
+    """Start a timer actor called `timer` with this first event."""
+
+    timer: str
+    started: TimerStarted
 
 
 class CloseConnection(Effect, frozen=True, kw_only=True, tag="close_connection"):

@@ -30,6 +30,7 @@ class ContainerState(Enum):
     REMOVED = "removed"
     FAILED = "failed"
     REPLACING = "replacing"
+    PULLING = "pulling"
 
 
 class ContainerWanted(Event, frozen=True, kw_only=True, tag="container_wanted"):
@@ -174,7 +175,10 @@ class AttachContainer(Effect, frozen=True, kw_only=True, tag="attach_container")
 
 
 class StartContainer(Effect, frozen=True, kw_only=True, tag="start_container"):
+    """`again`: an earlier answer may have been lost. What has run already is not run a second time."""
+
     id: str
+    again: bool = False
 
 
 class AwaitAgent(Effect, frozen=True, kw_only=True, tag="await_agent"):
@@ -199,6 +203,10 @@ class RenameContainer(Effect, frozen=True, kw_only=True, tag="rename_container")
 
 class RemoveContainer(Effect, frozen=True, kw_only=True, tag="remove_container"):
     """By name and token, whether or not the engine ever told us an id."""
+
+
+class ExpectOrphan(Effect, frozen=True, kw_only=True, tag="expect_orphan"):
+    """The engine may make it yet: let the sweep look out for it."""
 
 
 OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {

@@ -181,7 +181,7 @@ class FrameDecoder:
         self._channel = self._stream = 0
         self._greeted = False
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
         """Yield what `data` brings; pieces of DATA are views of it. Raises `FrameError`; after that it is over.
 
         The iterator has to be run to its end before the next call.

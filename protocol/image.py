@@ -52,6 +52,10 @@ class PullProgressed(Event, frozen=True, kw_only=True, tag="pull_progressed"):
     line: str
 
 
+class ImagePullBegan(Event, frozen=True, kw_only=True, tag="image_pull_began"):
+    """To each waiter: it is not here, or may be outdated; what is waited for from now on is the registry."""
+
+
 class ImageReady(Event, frozen=True, kw_only=True, tag="image_ready"):
     """To each waiter: go on."""
 

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from protocol.base import Effect, Event
+from protocol.base import Effect, Event, Fault
 
 
 class ServerState(Enum):
@@ -67,6 +67,45 @@ class StopAccepting(Effect, frozen=True, kw_only=True, tag="stop_accepting"):
     """No new connections, and no containers kept ready for them."""
 
 
+class ReloadWanted(Event, frozen=True, kw_only=True, tag="reload_wanted"):
+    """The configuration is to be read again. `asked_by`: a signal, `moorage reload`, the program that serves."""
+
+    attempt: int
+    asked_by: str
+
+
+class SettingsRead(Event, frozen=True, kw_only=True, tag="settings_read"):
+    """It can be used. `changes` are sentences without secrets, `seconds` the deadlines by name."""
+
+    attempt: int
+    changes: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+class SettingsRefused(Fault, frozen=True, kw_only=True, tag="settings_refused"):
+    """It cannot; the old one stays. `why` has all that is wrong."""
+
+    attempt: int
+
+
+class ReadSettings(Effect, frozen=True, kw_only=True, tag="read_settings"):
+    attempt: int
+
+
+class AdoptSettings(Effect, frozen=True, kw_only=True, tag="adopt_settings"):
+    """New connections have what was read; those that are there keep theirs."""
+
+    attempt: int
+
+
+class AnswerReload(Effect, frozen=True, kw_only=True, tag="answer_reload"):
+    """Tell whoever asked. With a `why` nothing has changed."""
+
+    attempt: int
+    changes: tuple[str, ...] = ()
+    why: str = ""
+
+
 class DrainConnections(Effect, frozen=True, kw_only=True, tag="drain_connections"):
     """`DrainWanted` to every connection, and no further sessions in them."""
 
@@ -95,3 +134,6 @@ class EndAttempt(Effect, frozen=True, kw_only=True, tag="end_attempt"):
 
     attempt: str
     why: str = ""
+
+
+OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {ReadSettings: (SettingsRead, SettingsRefused)}

@@ -4,15 +4,16 @@ from enum import Enum
 from typing import Literal
 
 from protocol.base import Effect, Event, Fault, Size
+from protocol.container import ContainerFailed
 from protocol.settings import ExecutionMode
 from protocol.signal import SignalOrdered
 from protocol.terminal import TerminalOpened
 
 Program = Literal["shell", "exec", "subsystem"]
 # What refused a request, where it was no fault of the request itself: the security policy, ContainerSSH's old
-# disableCommand, or the environment that cannot take what a forced command must see.
+# disableCommand, the environment that cannot take what a forced command must see, or the limits.
 RefusedBy = Literal["", "security"]
-ProgramRefusedBy = Literal["", "security", "dockerrun", "environment"]
+ProgramRefusedBy = Literal["", "security", "dockerrun", "environment", "limits"]
 
 
 class SessionState(Enum):
@@ -32,7 +33,10 @@ class SessionState(Enum):
 
 
 class ChannelOpened(Event, frozen=True, kw_only=True, tag="channel_opened"):
-    """A session channel (RFC 4254 section 6.1) is open. `seconds` are the deadlines by name."""
+    """A session channel (RFC 4254 section 6.1) is open. `seconds` are the deadlines by name.
+
+    `failed`: its connection has come too much, and there is to be no container.
+    """
 
     session: str
     connection: str  # the connection actor's id
@@ -41,6 +45,7 @@ class ChannelOpened(Event, frozen=True, kw_only=True, tag="channel_opened"):
     mode: ExecutionMode
     can_size_first: bool  # the engine honours ConsoleSize (API 1.42)
     seconds: dict[str, float]
+    failed: ContainerFailed | None = None
 
 
 class EnvOffered(Event, frozen=True, kw_only=True, tag="env_offered"):

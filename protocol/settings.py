@@ -12,10 +12,21 @@ from msgspec import Struct, field
 from protocol.settings_auth import Auth as Auth
 from protocol.settings_auth import User as User
 from protocol.settings_dockerrun import DockerRun
+from protocol.settings_limits import Limits
+from protocol.settings_rules import Rule as Rule
 from protocol.settings_security import Security
 from protocol.settings_services import Audit, ConfigServer, GeoIp, Health, Metrics
 from protocol.settings_types import GUEST_IMAGE as GUEST_IMAGE
-from protocol.settings_types import ContainerTree, HostTree, NetworkTree, PlatformTree
+from protocol.settings_types import (
+    ContainerTree,
+    Dangerous,
+    Hardening,
+    HardeningPart,
+    HostTree,
+    NetworkTree,
+    PartTree,
+    PlatformTree,
+)
 from protocol.settings_types import Count as Count
 from protocol.settings_types import Duration as Duration
 from protocol.settings_types import Secret as Secret
@@ -68,6 +79,9 @@ class Execution(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     host: HostTree = {}
     network: NetworkTree = {}
     platform: PlatformTree = {}
+    hardening: Hardening = "engine"
+    hardening_off: tuple[HardeningPart, ...] = ()
+    allow_dangerous: tuple[Dangerous, ...] = ()
     containername: str = field(default="", name="containername")
     auth: RegistryAuth = RegistryAuth()
     mode: ExecutionMode = "connection"
@@ -163,6 +177,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shutdown: Shutdown = Shutdown()
     record: Record = Record()
     security: Security = Security()
+    rules: tuple[Rule, ...] = ()
+    templates: dict[str, PartTree] = {}
+    limits: Limits = Limits()
     configserver: ConfigServer = ConfigServer()
     metrics: Metrics = Metrics()
     health: Health = Health()

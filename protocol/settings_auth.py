@@ -13,12 +13,14 @@ from protocol.settings_types import Count, Duration, Secret, Timeout
 
 
 class User(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Keys (or files of keys), a crypt-style password hash, a TOTP secret in base32, and the ways to combine them."""
+    """Keys (or files of keys), a crypt-style password hash, a TOTP secret in base32, the ways to combine them, and the
+    groups that rules may ask for."""
 
     authorized_keys: tuple[Secret, ...] = ()
     password_hash: Secret = ""
     totp: Secret = ""
     methods: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class Webhook(HttpClient, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

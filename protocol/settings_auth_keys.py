@@ -15,8 +15,15 @@ def _http(path: str, url: str, seconds: str) -> dict[str, Key]:
         f"{path}.cert": Key(f"Our certificate, where it wants one: {_PEM}", "without `key`"),
         f"{path}.key": Key(f"Our private key: {_PEM}", "without `cert`"),
         f"{path}.tlsVersion": Key("The least version of TLS."),
-        f"{path}.curves": Key("Taken for compatibility and not used: the TLS library's choice is."),
-        f"{path}.cipher": Key("Taken for compatibility and not used: the TLS library's choice is."),
+        f"{path}.curves": Key(
+            "The curve of the key exchange: `x25519`, `secp256r1`, `secp384r1` or `secp521r1`. Empty or all: the TLS "
+            "library's choice.",
+            "with the method on: another name; two or three of them, which the library cannot do",
+        ),
+        f"{path}.cipher": Key(
+            "Cipher suites of TLS 1.2 by IANA's, OpenSSL's or GnuTLS's names. Those of TLS 1.3 are always on.",
+            "with the method on: a name that the TLS library does not know",
+        ),
     }
 
 
@@ -50,6 +57,7 @@ AUTH_KEYS: dict[str, Key] = {
         "what is not base32, less than 10 bytes",
     ),
     "auth.users.NAME.methods": Key("This user's ways in, in place of `auth.methods`.", _METHODS),
+    "auth.users.NAME.groups": Key("Groups that this user is in, for `rules`. Webhooks and providers may name more."),
     "auth.usersFile": Key(
         "A YAML or JSON file that holds more of `auth.users`: user name to ways in.",
         "a file that cannot be read, a user who is in both",

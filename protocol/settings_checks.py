@@ -4,10 +4,18 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from protocol.dangers import refusals
 from protocol.settings import DockerConnection, Execution, Settings, Ssh
 from protocol.settings_auth_checks import auth_problems, auth_remarks
-from protocol.settings_checks_more import security_problems, security_remarks, service_problems
+from protocol.settings_checks_more import (
+    limit_problems,
+    limit_remarks,
+    security_problems,
+    security_remarks,
+    service_problems,
+)
 from protocol.settings_problem import Problem
+from protocol.settings_rules_checks import rule_problems, rule_remarks
 from protocol.settings_unserved import missed_services, refused_services
 
 VERSION_MAX = 253  # RFC 4253 section 4.2: 255 with the line's end
@@ -20,7 +28,7 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
     """What makes these settings unusable."""
     yield from _ssh(settings.ssh)
     yield from _connection(settings.docker.connection)
-    yield from _execution(settings.docker.execution)
+    yield from per_login_problems(settings)
     if settings.docker.pool.size and settings.docker.execution.containername:
         found = "a pool, and docker.execution.containername, which only one container at a time can have"
         yield Problem("docker.pool.size", found, "0", "leave containername empty")
@@ -31,14 +39,29 @@ def problems_of(settings: Settings) -> Iterator[Problem]:
         yield Problem("log.syslog.destination", "empty", "/dev/log or host:port")
     if not settings.state:
         yield Problem("state", "empty", "the name of a folder")
-    yield from security_problems(settings.security)
     yield from service_problems(settings)
     yield from refused_services(settings)
+    yield from rule_problems(settings, per_login_problems)
+
+
+def per_login_problems(settings: Settings) -> Iterator[Problem]:
+    """The same of what may differ from login to login (`settings_part.PER_LOGIN`)."""
+    yield from _execution(settings.docker.execution)
+    host = settings.docker.connection.host
+    yield from refusals(settings.docker.execution, sockets=[host.removeprefix("unix://")] if "unix://" in host else [])
+    yield from security_problems(settings.security)
+    yield from limit_problems(settings.limits)
 
 
 def remarks_on(settings: Settings) -> Iterator[Problem]:
     """What can be used but is probably not meant."""
     yield from auth_remarks(settings.auth)
+    yield from _per_login_remarks(settings)
+    yield from missed_services(settings)
+    yield from rule_remarks(settings, _per_login_remarks)
+
+
+def _per_login_remarks(settings: Settings) -> Iterator[Problem]:
     execution = settings.docker.execution
     if execution.containername:
         advice = "leave it empty: each container gets a name of its own"
@@ -49,8 +72,11 @@ def remarks_on(settings: Settings) -> Iterator[Problem]:
     if execution.host.get("AutoRemove"):
         found = "not used: Moorage removes each container itself, and must see how it ended"
         yield Problem("docker.execution.host.autoRemove", found, "", "take it out")
+    if execution.hardening_off and execution.hardening != "strict":
+        found = "not used: nothing is hardened with hardening: engine"
+        yield Problem("docker.execution.hardeningOff", found, advice="take it out, or write hardening: strict")
     yield from security_remarks(settings.security)
-    yield from missed_services(settings)
+    yield from limit_remarks(settings.limits)
 
 
 def _ssh(ssh: Ssh) -> Iterator[Problem]:

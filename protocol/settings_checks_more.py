@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from protocol.settings import Settings
 from protocol.settings_http import HttpClient, HttpServer
+from protocol.settings_limits import Limits
 from protocol.settings_problem import Problem, nearest
 from protocol.settings_security import CommandPolicy, Security
 from protocol.settings_services import Audit
@@ -69,8 +70,22 @@ def security_remarks(security: Security) -> Iterator[Problem]:
             yield Problem(f"security.{key}.allow", f"not used in mode {mode}", advice="mode: filter")
 
 
+def limit_problems(limits: Limits) -> Iterator[Problem]:
+    for who, share in (("user", limits.user), ("address", limits.address)):
+        if share.login_rate.logins and not share.login_rate.period:
+            advice = "logins: 0 for no limit"
+            yield Problem(f"limits.{who}.loginRate.period", "0, and there is a number of logins", "more than 0", advice)
+
+
+def limit_remarks(limits: Limits) -> Iterator[Problem]:
+    if 0 < limits.total <= limits.idle:
+        yield Problem("limits.idle", "limits.total is over before it can be", "", "less than limits.total, or 0")
+
+
 def service_problems(settings: Settings) -> Iterator[Problem]:
     yield from _client("configserver", settings.configserver)
+    if not settings.configserver.bearer_token.isascii():
+        yield Problem("configserver.bearerToken", "text that is not ASCII", "what HTTP can carry")
     yield from _client("health.client", settings.health.client)
     yield from _server("metrics", settings.metrics)
     yield from _server("health", settings.health)

@@ -6,7 +6,7 @@ A TypedDict, not a Struct: what the file does not say must not be sent, because 
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 Bytes = Annotated[int, Meta(extra={"unit": "bytes"})]
 Nanoseconds = Annotated[int, Meta(extra={"unit": "nanoseconds"})]
@@ -268,3 +268,12 @@ TREES: dict[str, type] = {"container": Container, "host": Host, "network": Netwo
 def folded(key: str) -> str:
     """What the spellings of one field have in common: `OS.Version`, `os.version`, `osversion`."""
     return key.lower().replace(".", "")
+
+
+def nothing_of(kind: inspect.Type) -> object:
+    """What an empty value in a mapping of the file stands for: `80/tcp:` is a member, `NAME:` empty text."""
+    if isinstance(kind, inspect.StrType):
+        return ""
+    if isinstance(kind, inspect.ListType):
+        return []
+    return {} if isinstance(kind, inspect.StructType) or getattr(kind, "cls", None) is Empty else None

@@ -1,7 +1,8 @@
 """What each key is for and what is refused: one text for the JSON schema and for docs/configuration.md."""
 
 from protocol.settings_auth_keys import AUTH_KEYS
-from protocol.settings_keys_more import LEGACY, SECURITY, SERVICES, Key
+from protocol.settings_keys_more import LEGACY, RULES, SECURITY, SERVICES, Key
+from protocol.settings_limits_keys import LIMITS
 
 _ENGINE = "Keys in the API's spelling or in any other case. A new field is passed on with a warning."
 _SLIP = "a near miss of a known field, a field of another tree, a field given in two spellings"
@@ -24,11 +25,16 @@ KEYS: dict[str, Key] = {
     "ssh.ciphers": Key("Ciphers, best first. Empty: Moorage's choice.", _NAMES),
     "ssh.kex": Key("Key exchanges, best first. Empty: Moorage's choice, post-quantum ones first.", _NAMES),
     "ssh.macs": Key("Message authentication codes, best first. Empty: Moorage's choice.", _NAMES),
-    "ssh.clientAliveInterval": Key("Ask a silent client for a sign of life this often; 0: never.", "between 0 and 1s"),
-    "ssh.clientAliveCountMax": Key("So many questions without an answer end the connection."),
+    "ssh.clientAliveInterval": Key(
+        "Times `clientAliveCountMax`: a client that is silent for so long is gone. 0: not asked, TCP may notice.",
+        "between 0 and 1s",
+    ),
+    "ssh.clientAliveCountMax": Key("So many questions are asked in that time; any sign of life is an answer."),
     "ssh.loginGrace": Key("Time from the accepted connection to a successful login.", "0"),
     "ssh.maxAuthTries": Key("Failed tries to log in until the connection is closed."),
-    "ssh.maxStartups": Key("Connections that are not logged in yet; more are closed at once."),
+    "ssh.maxStartups": Key(
+        "Connections that are not logged in yet. When full, the address that holds the most gives way."
+    ),
     "docker": Key("The container engine, and the containers it makes."),
     "docker.connection": Key("Where the engine is."),
     "docker.connection.host": Key(
@@ -41,7 +47,8 @@ KEYS: dict[str, Key] = {
     "docker.connection.key": Key("For TLS: our private key, as PEM text.", _PEM),
     "docker.execution": Key("What container to make, and how programs run in it."),
     "docker.execution.container": Key(
-        f"The Docker API's ContainerConfig. {_ENGINE} Without `Image`, the default image.",
+        f"The Docker API's ContainerConfig. {_ENGINE} Without `Image`, the default image; in a file "
+        "that has none of Moorage's own keys, ContainerSSH's.",
         f"an empty image (`no image name provided`); {_SLIP}",
     ),
     "docker.execution.host": Key(
@@ -50,6 +57,20 @@ KEYS: dict[str, Key] = {
     ),
     "docker.execution.network": Key(f"The Docker API's NetworkingConfig. {_ENGINE}", _SLIP),
     "docker.execution.platform": Key(f"The image's platform, for the pull as well. {_ENGINE}", _SLIP),
+    "docker.execution.hardening": Key(
+        "`strict`: no new privileges, few capabilities, and limits on processes and memory, as far as `host` says "
+        "nothing else (see `hardening.md`); `engine`: what the engine does by itself."
+    ),
+    "docker.execution.hardeningOff": Key(
+        "Parts of `strict` that are left out: `noNewPrivileges`, `capabilities`, `pidsLimit`, `memoryLimit`.",
+        "any other name",
+    ),
+    "docker.execution.allowDangerous": Key(
+        "What is refused under `docker.execution` unless it is named here: `privileged`, `hostNetwork`, `hostPid`, "
+        "`hostIpc`, `hostUts`, `hostUser`, `hostCgroup`, `engineSocket`, `volumesFrom`, `devices`, `capabilities`, "
+        "`systemPaths` (see `hardening.md`).",
+        "any other name",
+    ),
     "docker.execution.containername": Key(
         "A fixed name; `containerName` is taken too. Only one container at a time can have it, so there is a warning.",
         "a name that the engine does not take",
@@ -124,6 +145,8 @@ KEYS: dict[str, Key] = {
     "record.directory": Key("Where they are written; empty: nowhere."),
     "record.commands": Key("`full`: command strings are written; `hash`: only their SHA-256."),
     **SECURITY,
+    **RULES,
+    **LIMITS,
     **SERVICES,
     "backend": Key(
         "`docker`. `dockerrun` is ContainerSSH's before 0.4; a file with that tree alone need not say it.",

@@ -92,10 +92,32 @@ SECURITY: dict[str, Key] = {
     ),
 }  # fmt: skip
 
+_PART = (
+    "What is not said stays; `docker.execution` (without `auth`), `docker.timeouts`, `security` and `limits` may be in "
+    "it."
+)
+RULES: dict[str, Key] = {
+    "rules": Key("Ours: other settings for some logins; all that a login meets are laid over, in this order."),
+    "rules[].name": Key("What logs, recordings and `moorage explain` call it.", "no name, one that another rule has"),
+    "rules[].users": Key("User names or patterns (`*`, `?`, `[…]`). One must fit; empty: anyone.", "empty text"),
+    "rules[].groups": Key("Groups or patterns of them.", "empty text"),
+    "rules[].keys": Key("Fingerprints of keys: `SHA256:…`.", "anything else"),
+    "rules[].addresses": Key("Addresses or networks that clients come from.", "anything else"),
+    "rules[].settings": Key(f"Laid over the settings. {_PART}", "a key of the whole server"),
+    "rules[].templates": Key("Templates that these logins may choose (`ssh USER+NAME@host`).", "one that is not there"),
+    "templates": Key(f"Ours: name to settings that a user may choose. {_PART}", "as in a rule's `settings`"),
+}  # fmt: skip
+
 SERVICES: dict[str, Key] = {
-    "configserver": Key("ContainerSSH's configuration webhook."),
-    **_client("configserver", "Not served yet: refused when it is set."),
-    "configserver.transmitSensitiveMetadata": Key("Taken for compatibility."),
+    "configserver": Key("ContainerSSH's configuration webhook: docs/rules.md."),
+    **_client("configserver", "Asked for each login's own settings, at exactly this address. Empty: off."),
+    "configserver.transmitSensitiveMetadata": Key("Send metadata that is marked as sensitive, too."),
+    "configserver.configTimeout": Key("Ours: all calls for one login, repeated ones included."),
+    "configserver.bearerToken": Key("Ours: sent as `Authorization: Bearer …`.", "what is not ASCII"),
+    "configserver.zeroValues": Key(
+        "Ours: `set`: false, 0 and what is empty in an answer are meant. `skip`: they are what a program in Go writes "
+        "for what it does not say, and sections that are the whole server's are passed over, as in ContainerSSH."
+    ),
     "metrics": Key("Metrics over HTTP."),
     **_server("metrics"),
     "metrics.path": Key("Where they are.", "no `/` at its beginning"),

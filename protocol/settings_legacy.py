@@ -53,6 +53,9 @@ def as_written(settings: Settings, problem: Problem) -> Problem:
     if settings.backend == "dockerrun":
         for new, old in (("docker.connection", "dockerrun"), ("docker.execution", "dockerrun.config")):
             path = old + path[len(new) :] if is_within(path, new) else path
+        if "allowDangerous" in problem.advice:
+            rewritten = "rewrite the file (`moorage migrate`) and name"
+            problem = replace(problem, advice=problem.advice.replace("or name", f"or {rewritten}"))
     if path == "ssh.listen" and settings.listen == settings.ssh.listen:
         path = "listen"
     return replace(problem, path=path)

@@ -12,8 +12,10 @@ from protocol.settings import Execution, LogLevel, Settings
 from protocol.settings_auth_legacy import modern_auth
 from protocol.settings_checks import problems_of, remarks_on
 from protocol.settings_dockerrun import DockerRunConfig
-from protocol.settings_engine import TREES, Empty, Host, Resources, folded
+from protocol.settings_engine import TREES, Host, Resources, folded, nothing_of
 from protocol.settings_legacy import as_written, deprecations, modernised, sections
+from protocol.settings_origin import with_its_image
+from protocol.settings_part import PER_LOGIN, may_differ
 from protocol.settings_problem import (
     Plain,
     Problem,
@@ -30,7 +32,7 @@ from protocol.settings_problem import (
 )
 from protocol.settings_unserved import KEEP, backend_refusal, unserved, unused
 
-__all__ = ["Plain", "Problem", "Reading", "SettingsError", "read_settings"]
+__all__ = ["Plain", "Problem", "Reading", "SettingsError", "read_part", "read_settings"]
 
 # Of what is passed through to the engine unread; a tree made by a program may even hold itself.
 DEPTH_MAX = 32
@@ -80,7 +82,8 @@ def read_settings(tree: object) -> Reading:
     settings = taken if isinstance(taken, Settings) else None
     if settings:
         given = sections(cast(dict[object, object], tree))
-        settings = modernised(settings, given)
+        settings, remarks = with_its_image(modernised(settings, given), reader.places)
+        reader.warnings += remarks
         found = [as_written(settings, problem) for problem in problems_of(settings)]
         reader.problems += [problem for problem in found if reader.is_sound(problem.path)]
         reader.warnings += [as_written(settings, problem) for problem in remarks_on(settings)]
@@ -91,10 +94,22 @@ def read_settings(tree: object) -> Reading:
     return Reading(settings, tuple(warnings))
 
 
-class _Reader:
-    """One walk through a tree. A value that cannot be taken leaves a problem behind and reads as UNSET."""
+def read_part(tree: object, path: str) -> tuple[dict[str, Any], list[Problem]]:
+    """Read a part of the settings from elsewhere, by the rules of the file. `path`: what problems say it lies under."""
+    reader = _Reader(is_file=False)
+    taken = reader.read_part(tree, path)
+    return {} if taken is UNSET else taken, reader.problems
 
-    def __init__(self) -> None:
+
+class _Reader:
+    """One walk through a tree. A value that cannot be taken leaves a problem behind and reads as UNSET.
+
+    `part`: the path of the part that is being read (see settings_part.py); None: it is the whole.
+    """
+
+    def __init__(self, is_file: bool = True) -> None:
+        self.is_file = is_file
+        self.part: str | None = None
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.places: dict[str, int] = {}  # path in lower case -> when the walk came by
@@ -124,8 +139,10 @@ class _Reader:
         while isinstance(kind, inspect.Metadata):
             extra, kind = {**extra, **(kind.extra or {})}, kind.type
         self.places.setdefault(path.lower(), len(self.places))
+        if "part" in extra:
+            return self.read_part(raw, path)
         if "engine" in extra:
-            image = {"Image": extra["image"]} if "image" in extra else {}
+            image = {"Image": extra["image"]} if "image" in extra and self.part is None else {}
             taken = self._object(_ENGINE[extra["engine"]], raw, path)
             return taken if taken is UNSET else {**image, **taken}
         match kind:
@@ -150,6 +167,17 @@ class _Reader:
             case inspect.StructType():
                 return self._struct(kind, raw, path)
         return self._anything(raw, path)
+
+    def read_part(self, raw: object, path: str) -> Any:
+        """What is given of the settings and nothing else, as a tree in the file's own spelling."""
+        self.part = path
+        taken = self._struct(_ROOT, raw, path)
+        self.part = None
+        return taken
+
+    def _key(self, path: str) -> str:
+        """`path` as in the whole file."""
+        return path if self.part is None else path[len(self.part) + 1 :]
 
     def _text(self, raw: object, path: str, secret: bool) -> Any:
         if not isinstance(raw, str):
@@ -210,13 +238,11 @@ class _Reader:
             return UNSET  # an empty choice is the default, as in ContainerSSH
         if path == "log.level" and type(number := resolved(raw)) is int and 0 <= number <= 7:
             return get_args(LogLevel)[7 - number]  # syslog's numbers: 7 is debug
-        usual = (
-            "invalid mode: {}"
-            if path.startswith("security.") and path.lower().endswith("mode")
-            else "invalid choice: {}"
-        )
+        key = self._key(path)
+        is_mode = key.startswith("security.") and key.lower().endswith("mode")
+        usual = "invalid mode: {}" if is_mode else "invalid choice: {}"
         word = value[:60] if isinstance(value, str) else shown(raw)
-        found = (path == "backend" and backend_refusal(value)) or _SENTENCES.get(path, usual).format(word)
+        found = (key == "backend" and backend_refusal(value)) or _SENTENCES.get(key, usual).format(word)
         near = nearest(value, cast(tuple[str, ...], kind.values)) if isinstance(value, str) else ""
         allowed = ", ".join(str(value) for value in kind.values if value != "")
         return self.refuse(path, found, allowed, f"did you mean {near}?" if near else "")
@@ -248,7 +274,7 @@ class _Reader:
             if here is None:
                 continue
             if resolved(value) is None:
-                value = _nothing(kind.value_type)
+                value = nothing_of(kind.value_type)
             taken = self.read(kind.value_type, value, here)
             if taken is not UNSET:
                 result[str(key)] = taken
@@ -274,18 +300,26 @@ class _Reader:
             if here is None:
                 continue
             field = fields.get(_ALIASES.get((kind.cls, key), cast(str, key)))
+            faults = len(self.problems)
             if field is None:
                 self._unknown(here, str(key), value, list(fields))
+            elif self.part is not None and not may_differ(self._key(here), self.is_file):
+                self.refuse(here, "this is of the whole server", f"{', '.join(PER_LOGIN)}", "write it outside of rules")
             elif resolved(value) is None:
                 pass  # a key without a value keeps its default
             elif field.name in values:
                 self.refuse(here, "given twice, in two spellings", advice="keep one")
             elif (taken := self.read(field.type, value, here)) is not UNSET:
                 values[field.name] = taken
+            elif self.part is not None and len(self.problems) == faults:
+                values[field.name] = field.default  # what the file's author means by 0 or nothing there
+        if self.part is not None:
+            return {field.encode_name: values[field.name] for field in kind.fields if field.name in values}
         return kind.cls(**values)
 
     def _unknown(self, path: str, key: str, value: object, known: list[str]) -> None:
-        reason, idle = unserved(path, value), unused(path, value)
+        whole = self._key(path)
+        reason, idle = unserved(whole, value), unused(whole, value)
         if idle:
             self.warnings.append(Problem(path, idle, advice="take it out"))
         elif reason:
@@ -308,11 +342,12 @@ class _Reader:
         fields = {folded(field.name): field for field in kind.fields}
         for key, value in raw.items():
             here = self._step(path, key)
-            if here is None or resolved(value) is None:
-                continue
-            name = folded(cast(str, key))
+            name = folded(key) if isinstance(key, str) else ""
             field = fields.get(name)
-            if field is not None and field.name in result:
+            if here is None or resolved(value) is None:
+                if field is not None and self.part is not None:
+                    result[field.name] = None  # it is to be taken away
+            elif field is not None and field.name in result:
                 self.refuse(here, f"{field.name} is given twice", advice="keep one")
             elif field is not None:
                 if (taken := self.read(field.type, value, here)) is not UNSET:
@@ -359,12 +394,3 @@ class _Reader:
 
 def _has(tree: inspect.TypedDictType, key: str) -> bool:
     return any(folded(field.name) == folded(key) for field in tree.fields)
-
-
-def _nothing(kind: inspect.Type) -> object:
-    """What an empty value in a mapping of the file stands for: `80/tcp:` is a member, `NAME:` empty text."""
-    if isinstance(kind, inspect.StrType):
-        return ""
-    if isinstance(kind, inspect.ListType):
-        return []
-    return {} if isinstance(kind, inspect.StructType) or getattr(kind, "cls", None) is Empty else None

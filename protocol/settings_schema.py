@@ -13,6 +13,12 @@ from protocol.settings_problem import join
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{name}"
+# What may differ from login to login; the reader knows which keys of these sections are of the whole server.
+PART = {
+    "type": "object",
+    "properties": {name.lower(): {"$ref": _REF.format(name=name)} for name in ("Docker", "Security")},
+    "additionalProperties": False,
+}
 
 
 def render_schema() -> str:
@@ -34,6 +40,11 @@ def schema() -> dict[str, Any]:
         if "engine" in extra:
             entry.clear()
             entry.update({"$ref": f"#/$defs/{extra['engine'].title()}", "description": KEYS[path].meaning})
+        elif "part" in extra:
+            entry.clear()
+            entry.update({**PART, "description": KEYS[path].meaning})
+        elif isinstance(field.type, inspect.DictType) and "part" in _extra(field.type.value_type):
+            entry["additionalProperties"] = PART
         elif extra.get("unit") == "duration":
             entry.update({"type": ["string", "number"], "default": default_of(field)})
     for name in ("Interval", "Timeout", "StartPeriod", "StartInterval"):
@@ -65,6 +76,8 @@ def fields(kind: inspect.StructType | None = None, path: str = "") -> Iterator[t
         below = field.type
         if isinstance(below, inspect.DictType):
             below, here = below.value_type, f"{here}.NAME"
+        elif isinstance(below, inspect.VarTupleType):
+            below, here = below.item_type, f"{here}[]"
         if isinstance(below, inspect.StructType):
             yield from fields(below, here)
 
@@ -82,6 +95,8 @@ def type_of(kind: inspect.Type) -> str:
     extra = _extra(kind)
     if "engine" in extra:
         return "engine object"
+    if "part" in extra:
+        return "settings"
     if extra.get("unit") == "duration":
         return "duration"
     kind = kind.type if isinstance(kind, inspect.Metadata) else kind

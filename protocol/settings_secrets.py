@@ -1,6 +1,7 @@
 """Settings as they may be shown to anyone: in a scenario's header, in a report, on a screen."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import inspect, to_builtins
@@ -35,6 +36,12 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     return tree
 
 
+def part_without_secrets(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a part (see settings_part.py)."""
+    shown: dict[str, Any] = _by_type(_ROOT, to_builtins(part))
+    return shown
+
+
 def _by_type(kind: inspect.Type, value: Any) -> Any:
     """`value` without what its type says is secret, or may hold secrets."""
     extra = (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
@@ -42,8 +49,15 @@ def _by_type(kind: inspect.Type, value: Any) -> Any:
         return _without(value)
     if "secret" in extra:
         return _hidden(value)
-    if isinstance(kind, inspect.StructType):
-        return {field.encode_name: _by_type(field.type, value[field.encode_name]) for field in kind.fields}
+    if "part" in extra:
+        return _by_type(_ROOT, value)
+    if isinstance(kind, inspect.StructType):  # of a part only what is given
+        known = [field for field in kind.fields if field.encode_name in value]
+        return {field.encode_name: _by_type(field.type, value[field.encode_name]) for field in known}
+    if isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StructType):
+        return [_by_type(kind.item_type, item) for item in value]
+    if isinstance(kind, inspect.DictType) and isinstance(kind.value_type, inspect.Metadata):
+        return {name: _by_type(kind.value_type, item) for name, item in value.items()}
     return _LOGIN.sub(rf"\1{HIDDEN}@", value) if isinstance(value, str) else value
 
 

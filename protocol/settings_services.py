@@ -8,15 +8,22 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from protocol.settings_http import HttpClient, HttpServer
-from protocol.settings_types import Count, Secret
+from protocol.settings_types import Count, Secret, Timeout
 
 PartSize = Annotated[int, Meta(ge=5 * 2**20)]  # S3's own least
 
 
 class ConfigServer(HttpClient, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """The webhook that is asked for a configuration of each connection's own."""
+    """The webhook that is asked for each login's own settings, at exactly `url`. Off while that is empty.
+
+    `timeout` is for one call, `config_timeout` for all. `zero_values`: whether false, 0 and what is empty in an answer
+    are meant (`set`) or are what a Go program writes for "not said" (`skip`).
+    """
 
     transmit_sensitive_metadata: bool = False
+    config_timeout: Timeout = 20.0
+    bearer_token: Secret = ""
+    zero_values: Literal["set", "skip"] = "set"
 
 
 class Metrics(HttpServer, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

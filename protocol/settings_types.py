@@ -1,6 +1,6 @@
 """What several sections of the configuration are made of: how the reader takes a key beyond its Python type."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -19,3 +19,14 @@ HostTree = Annotated[dict[str, Any], Meta(extra={"engine": "host"})]
 NetworkTree = Annotated[dict[str, Any], Meta(extra={"engine": "network"})]
 PlatformTree = Annotated[dict[str, Any], Meta(extra={"engine": "platform"})]
 LegacyContainerTree = Annotated[dict[str, Any], Meta(extra={"engine": "container", "image": CONTAINERSSH_IMAGE})]
+
+Hardening = Literal["engine", "strict"]
+HardeningPart = Literal["noNewPrivileges", "capabilities", "pidsLimit", "memoryLimit"]
+# fmt: off
+Dangerous = Literal[
+    "privileged", "hostNetwork", "hostPid", "hostIpc", "hostUts", "hostUser", "hostCgroup", "engineSocket",
+    "volumesFrom", "devices", "capabilities", "systemPaths",
+]
+# fmt: on
+# A part of the settings, for one rule or template: only what is given, in the file's own spelling.
+PartTree = Annotated[dict[str, Any], Meta(extra={"part": True})]

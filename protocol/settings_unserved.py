@@ -79,9 +79,6 @@ def backend_refusal(name: object) -> str:
 
 def refused_services(settings: Settings) -> Iterator[Problem]:
     """Sections that are read, and whose work nobody would do though somebody counts on it."""
-    if settings.configserver.url:
-        found = "the configuration webhook is not served yet; without it every user would have the same container"
-        yield Problem("configserver.url", found, advice=KEEP)
     audit = settings.audit
     if audit.enable and audit.format != "none" and audit.storage != "none":
         where = " in S3" if audit.storage == "s3" else ""

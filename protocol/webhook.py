@@ -1,6 +1,6 @@
 """What travels between us and the web services of an operator: ContainerSSH's JSON, member for member."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -51,9 +51,18 @@ class AuthResponse(Struct, frozen=True, kw_only=True, rename="camel"):
     files: dict[str, BinaryValue] | None = None
 
 
+class ConfigResponse(Struct, frozen=True, kw_only=True):
+    """`config` is a part of the settings, still to be read."""
+
+    config: dict[str, Any]
+    metadata: dict[str, Value] | None = None
+    environment: dict[str, Value] | None = None
+    files: dict[str, BinaryValue] | None = None
+
+
 def decode(kind: type[T], body: bytes) -> T:
     """Raises ValueError (with where, never with what: it may be secret)."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None

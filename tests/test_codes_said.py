@@ -2,7 +2,8 @@
 
 import pytest
 
-from protocol.codes import ALL, LATER, RETIRED
+from protocol.codes import ALL
+from protocol.codes_absent import LATER, RETIRED
 from tests.codes_heard import HEARD, is_whole
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical")

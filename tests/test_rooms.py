@@ -34,7 +34,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "passlib": ("actors/passwords.py",),
     "click": ("moorage/cli.py", "moorage/commands/"),
     "ruamel": ("moorage/config.py", "moorage/migrate.py"),
-    "cryptography": ("moorage/first_run.py",),
+    "cryptography": ("actors/ssh/packets.py", "moorage/first_run.py"),
 }
 # Folders of one room that must not know each other.
 PARTS = ("ssh", "engine", "agent", "web")

@@ -50,6 +50,7 @@ class BroughtAgents:
 
     def __init__(self, program: bytes, digest: str, sockets: Path) -> None:
         self.kind: LinkKind = "none"
+        self.probes: set[str] = set()
         self.volume = f"moorage-agent-{digest[:16]}"
         self.image = f"moorage/agent:{digest[:16]}"
         self._program, self._sockets = program, sockets
@@ -82,11 +83,17 @@ class BroughtAgents:
         return "; ".join(why)
 
     async def mend(self, engine: Carrier, why: str) -> bool:
-        """A container did not start. If that is because somebody has removed the volume: fill it again."""
+        """A container did not start. If that is because somebody has removed the volume: fill it again.
+
+        Docker fills it when a container is made, Podman when one starts.
+        """
         if PROGRAM not in why:
             return False
-        async with self._container(engine, "attach"):
-            return True
+        try:
+            await self._try(engine, "attach")
+        except EngineFault:
+            return False
+        return True
 
     async def _try(self, engine: Carrier, kind: LinkKind) -> None:
         """Let an agent say hello over this kind of link. Raises `EngineFault`."""
@@ -106,16 +113,19 @@ class BroughtAgents:
         if not await engine.image_exists(self.image):
             await _import(engine, self.image, self._program)
         name = f"moorage-probe-{secrets.token_hex(6)}"
+        token = f"{self._labels.get('moorage.boot', '')}.{name}"  # as the sweep knows it, should we not come to the end
         host = {"NetworkMode": "none"}
-        plain = ContainerOrder(name=name, token=name, image=self.image, host=host, labels=self._labels)
+        plain = ContainerOrder(name=name, token=token, image=self.image, host=host, labels=self._labels)
         link = await self._open(plain, kind, no_copy=False)
+        self.probes.add(token)
         try:
             link.made(await engine.create_container(link.order))
             yield link
         finally:
             link.close()
             with trio.CancelScope(shield=True), suppress(EngineFault):
-                await engine.remove_container(name, name)
+                await engine.remove_container(name, token)
+            self.probes.discard(token)
 
     async def _open(self, order: ContainerOrder, kind: LinkKind, no_copy: bool) -> Link:
         token = secrets.token_hex(16)

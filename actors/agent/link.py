@@ -92,7 +92,7 @@ class Link:
         self._wire = wire
         self.send(encode(HostHello(window=WINDOW_BYTES, heartbeat_ms=SILENCE_MS if self._beats else 0)))
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """From the agent. What breaks the rules ends the link."""
         if self._lost is not None:
             return
@@ -177,9 +177,9 @@ class AttachedSink:
         self._link = link
         self._complaint = b""
 
-    def output(self, data: bytes, stderr: bool) -> None:
+    def output(self, data: bytes | memoryview, stderr: bool) -> None:
         if stderr:
-            self._complaint = (self._complaint + data)[-200:]
+            self._complaint = b"".join((self._complaint, data))[-200:]
         else:
             self._link.feed(data)
 

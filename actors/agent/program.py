@@ -89,10 +89,11 @@ class Served:
 
     # ports.ServedProgram
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self._stdin_closed or self._silent:
             return
-        self._held += data
+        sent = 0 if self._held else self._send(memoryview(data))
+        self._held += memoryview(data)[sent:]
         self.flush()
         if self._held and not self._full:
             self._full = True
@@ -131,7 +132,7 @@ class Served:
         self._check(frame)
         match frame:
             case Data(stream=stream, piece=piece):
-                self._output(stream, bytes(piece))
+                self._output(stream, piece)
             case Credit(bytes=more):
                 self._take_credit(more)
             case EndOfFile(stream=0):
@@ -172,16 +173,24 @@ class Served:
 
     def flush(self) -> None:
         """Send of what is held as much as credit and wire take."""
-        while self._held and self._credit and not self._link.choked:
-            piece = bytes(memoryview(self._held)[: min(self._credit, DATA_BYTES_MAX)])
-            del self._held[: len(piece)]
-            self._credit -= len(piece)
-            self._link.send(data_header(self.channel, STDIN, len(piece)) + piece)
+        with memoryview(self._held) as held:
+            sent = self._send(held)
+        del self._held[:sent]
         if self._eof_wanted and not self._held and not self._stdin_closed:
             self._stdin_closed = True
             self._ask(EndOfFile(channel=self.channel, stream=STDIN))
         if len(self._held) < HELD_BYTES_LOW and not self._link.choked:
             self._resume()
+
+    def _send(self, data: memoryview) -> int:
+        """Of these bytes of stdin what credit and wire take; how many that were."""
+        sent = 0
+        while sent < len(data) and self._credit and not self._link.choked:
+            piece = data[sent : sent + min(self._credit, DATA_BYTES_MAX)]
+            sent += len(piece)
+            self._credit -= len(piece)
+            self._link.send(b"".join((data_header(self.channel, STDIN, len(piece)), piece)))
+        return sent
 
     def _check(self, frame: Frame) -> None:
         """What an honest agent may send now."""
@@ -209,7 +218,7 @@ class Served:
         if not self._silent:
             self._hear(event)
 
-    def _output(self, stream: int, data: bytes) -> None:
+    def _output(self, stream: int, data: bytes | memoryview) -> None:
         self._owed[stream] += len(data)
         if self._owed[stream] > WINDOW_BYTES:
             raise FrameError(f"more output on channel {self.channel} than it may send")

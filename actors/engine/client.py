@@ -75,15 +75,21 @@ async def negotiate(client: Docker, url: str, seconds: float) -> tuple[int, int]
 
 
 async def send(
-    client: Docker, path: str, params: Params = (), body: Any = None, headers: Mapping[str, str] | None = None
+    client: Docker,
+    path: str,
+    params: Params = (),
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+    method: str = "POST",
 ) -> aiohttp.ClientResponse:
-    """POST what aiodocker has no method for. `body`: bytes or an open file as they are, anything else as JSON.
+    """Ask what aiodocker has no method for. `body`: bytes or an open file as they are, anything else as JSON.
 
     Raises `DockerError` for a status of 400 or more. The caller closes the response.
     """
     if body is not None and not isinstance(body, bytes) and not hasattr(body, "read"):
         body = json.dumps(body).encode()
-    response = await client.session.post(
+    response = await client.session.request(
+        method,
         f"{client.docker_host}/{client.api_version}/{path}",
         params=params,
         data=body,

@@ -18,6 +18,7 @@ from actors.bridge import aio, aio_settled
 from actors.engine.client import Params, close_client, negotiate, open_client, send
 from actors.engine.credentials import Credentials, from_settings, header, registry_of
 from actors.engine.faults import as_faults, one_line
+from actors.engine.files import archive, only_file, owner
 from actors.engine.find import find_engine
 from actors.engine.orders import (
     DETACH_KEYS,
@@ -39,6 +40,7 @@ from protocol.settings import DockerConnection, RegistryAuth
 
 T = TypeVar("T")
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+NEVER = "0001-"  # the year that Go begins to count in
 KILLED_STATUS = 137  # 128 + SIGKILL: the only one for which it is worth asking whether memory ran out
 
 
@@ -53,7 +55,7 @@ class DockerEngine:
         self._control = control
         self._streams = streams
         self._http_s = http_s
-        self._credentials = credentials
+        self.credentials = credentials
         self._closed = False
 
     @classmethod
@@ -144,7 +146,7 @@ class DockerEngine:
             params["platform"] = text
         fields = {name: auth[name] for name in RegistryAuth.__struct_fields__ if auth.get(name)}
         who = from_settings(RegistryAuth(**fields), registry_of(reference))
-        who = who or await self._credentials.find(reference, progress)
+        who = who or await self.credentials.find(reference, progress)
         headers = {"X-Registry-Auth": header(who)} if who else {}
         await aio(self._unbounded, self._pull, params, headers, PullProgress(reference), progress)
 
@@ -236,6 +238,13 @@ class DockerEngine:
     async def start_container(self, container: str) -> None:
         await self._call(self._control.containers.container(checked_name(container)).start)
 
+    async def has_been_started(self, container: str) -> bool:
+        found = await self._call(self._show, checked_name(container))
+        if found is None:
+            raise EngineFault("not_found", f"there is no container {container}")
+        with as_faults():
+            return not str(found["State"]["StartedAt"]).startswith(NEVER)
+
     async def wait_container(self, container: str) -> Exit:
         status = await aio(self._unbounded, self._wait, checked_name(container))
         oom = status == KILLED_STATUS and await self._call(self._oom, container)
@@ -257,7 +266,21 @@ class DockerEngine:
         await self._call(self._kill, checked_name(container), signal)
 
     async def _kill(self, container: str, signal: str) -> None:
-        await self._control.containers.container(container).kill(signal=signal)
+        async with self._running(container):
+            await self._control.containers.container(container).kill(signal=signal)
+
+    @asynccontextmanager
+    async def _running(self, container: str) -> AsyncIterator[None]:
+        """Inside, a 500 for what does not run is a conflict: Podman answers so, and its words are no contract."""
+        try:
+            yield
+        except DockerError as error:
+            if error.status != 500:
+                raise
+            found = await self._show(container)
+            if found is None or found["State"]["Running"]:
+                raise
+            raise EngineFault("conflict", one_line(str(error.message))) from error
 
     async def resize_container(self, container: str, size: Size) -> None:
         await self._call(self._resize, checked_name(container), size)
@@ -270,6 +293,34 @@ class DockerEngine:
 
     async def _rename(self, container: str, name: str) -> None:
         await self._control.containers.container(container).rename(name)
+
+    async def write_files(self, container: str, files: Mapping[str, bytes]) -> None:
+        found = await self._call(self._show, checked_name(container))
+        with as_faults():
+            user = str((found or {})["Config"]["User"])
+        passwd = await self._passwd(container) if user else ""
+        params = {"path": "/", "noOverwriteDirNonDir": "1"}
+        await self._call(self._put, container, params, archive(files, *owner(user, passwd)))
+
+    async def _put(self, container: str, params: Params, tar: bytes) -> None:
+        headers = {"Content-Type": "application/x-tar"}
+        path = f"containers/{container}/archive"
+        async with await send(self._control, path, params, tar, headers, method="PUT"):
+            pass
+
+    async def _passwd(self, container: str) -> str:
+        """Empty where the image has none."""
+        try:
+            return only_file(await self._call(self._get, container, "/etc/passwd"))
+        except EngineFault as fault:
+            if fault.fault == "not_found":
+                return ""
+            raise
+
+    async def _get(self, container: str, name: str) -> bytes:
+        path = f"containers/{container}/archive"
+        async with await send(self._control, path, {"path": name}, method="GET") as response:
+            return await response.read()
 
     async def container_image(self, container: str) -> str:
         found = await self._call(self._show, checked_name(container))
@@ -301,11 +352,13 @@ class DockerEngine:
     # Execs.
 
     async def create_exec(self, order: ExecOrder) -> str:
-        path = f"containers/{checked_name(order.container)}/exec"
-        return await self._call(self._create_exec, path, exec_body(order, self.api))
+        return await self._call(self._create_exec, checked_name(order.container), exec_body(order, self.api))
 
-    async def _create_exec(self, path: str, body: dict[str, Any]) -> str:
-        async with await send(self._control, path, body=body) as response:
+    async def _create_exec(self, container: str, body: dict[str, Any]) -> str:
+        async with (
+            self._running(container),
+            await send(self._control, f"containers/{container}/exec", body=body) as response,
+        ):
             return str((await response.json())["Id"])
 
     async def start_exec(self, exec_id: str, tty: bool, size: Size | None, sink: Sink) -> Stream:

@@ -26,6 +26,12 @@ def find_engine(host: str = "") -> str:
     raise EngineFault("unavailable", f"no container engine found; DOCKER_HOST is not set; tried {', '.join(tried)}")
 
 
+def socket_paths(host: str = "") -> list[str]:
+    """Wherever the engine may be heard on this host: the place that is given, and the usual ones."""
+    given = host or os.environ.get("DOCKER_HOST", "")
+    return [*([given.removeprefix("unix://")] if given.startswith("unix://") else []), *_usual_sockets()]
+
+
 def _usual_sockets() -> list[str]:
     """Docker's sockets before Podman's, the system's before the user's."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")

@@ -115,7 +115,7 @@ class EngineStream(asyncio.Protocol):
 
     # What the pump calls.
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if not self._transport.is_closing():
             self._transport.write(data)
 

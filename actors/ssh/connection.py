@@ -10,12 +10,14 @@ from actors.ports import ConnectionPort, Supervisor
 from actors.ssh.auth import Keyring
 from actors.ssh.login import Challenge, Login
 from actors.ssh.overrides import Connection, Wire
+from actors.ssh.peer import cause_of
 from actors.ssh.requests import env_refusal
 from actors.ssh.session import Session
 from actors.ssh.text import escaped
 from fsm import policy
 from fsm.policy import ChannelRefusal
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
+from protocol.rules import split_name
 from protocol.settings import Settings
 
 NAME_CHARS_MAX = 256
@@ -81,14 +83,14 @@ class Handler(asyncssh.SSHServer):
         try:
             if self._login is not None:
                 self._login.left()
-            self.mailbox.post(Disconnected(why=_reason(exc)))
+            self.mailbox.post(Disconnected(why=_reason(exc), cause=cause_of(exc)))
         except Exception as error:
             self.crashed(error)
 
     def begin_auth(self, username: str) -> bool:
         assert self._conn is not None
         self._username = username
-        self.login.named(username)
+        self.login.named(*split_name(self.settings, username))
         if self.settings.ssh.banner and not self._greeted:
             self._greeted = True
             self._conn.send_auth_banner(self.settings.ssh.banner.rstrip("\n") + "\n")
@@ -163,6 +165,10 @@ class Handler(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         assert self._conn is not None
         grant = self.grant
+        assert grant.chosen is not None and self.mailbox is not None
+        chosen = grant.chosen
+        self.mailbox.settings = chosen.settings
+        self.mailbox.files = {path: file.value for path, file in grant.files.items()}
         client = self._conn.get_extra_info("client_version", "")
         self._post(
             Authenticated(
@@ -170,13 +176,19 @@ class Handler(asyncssh.SSHServer):
                 method=",".join(grant.factors),
                 by=grant.by,
                 client=escaped(client.encode(), NAME_CHARS_MAX),
+                rules=chosen.rules,
+                template=chosen.template,
+                mode=chosen.settings.docker.execution.mode,
+                image=chosen.settings.docker.execution.container["Image"],
+                unsettled=chosen.unsettled,
+                why=chosen.why,
             )
         )
 
     def session_refusal(self, open_sessions: int) -> ChannelRefusal:
         assert self.mailbox is not None
         refusal = policy.session_refusal(self.settings.security, open_sessions)
-        return refusal if refusal.why else ChannelRefusal(self._supervisor.may_open(self.mailbox))
+        return refusal if refusal.why else self._supervisor.may_open(self.mailbox)
 
     def forwarding_refusal(self, what: bytes) -> ChannelRefusal:
         return policy.forwarding_refusal(self.settings.security, what)

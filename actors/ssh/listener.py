@@ -7,34 +7,52 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import asyncssh
+from msgspec import Struct
 
+from actors.limit import place_of
 from actors.ports import Supervisor
 from actors.ssh.auth import Keyring
 from actors.ssh.connection import Handler, crash_text
 from actors.ssh.options import listen_address, server_options
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
-from protocol.settings import Settings
+from actors.ssh.startups import Startups
+from protocol.settings import Settings, Ssh
 
 BACKLOG = 512
 PAUSE_S = 1.0
 
 
-class Listener:
-    """Accepts connections until told to stop. `turned_away` counts those closed at once, above `maxStartups`.
+class Terms(Struct, frozen=True):
+    """What a connection that is accepted now is met with. Made ready as a whole, because it may fail."""
 
-    `listen` is the setting that the sockets were opened for. The accepting is ours and not asyncio's server's, which
-    drops a connection that it has accepted and not yet told of when it is closed.
+    options: asyncssh.SSHServerConnectionOptions
+    ssh: Ssh
+
+
+def terms(supervisor: Supervisor, settings: Settings) -> Terms:
+    """Reads host keys and authorized keys, so not for the loop's thread once it serves. Raises BadKey or ValueError."""
+    keyring = Keyring(settings.auth)
+    options = server_options(settings, lambda: Handler(supervisor, keyring))
+    return Terms(options, settings.ssh)
+
+
+class Listener:
+    """Accepts connections until told to stop. `turned_away` counts those for whom `maxStartups` left no room.
+
+    `terms` may be exchanged at any time; connections that are there keep theirs. `listen` is the setting that the
+    sockets were opened for. The accepting is ours and not asyncio's server's, which drops a connection that it has
+    accepted and not yet told of when it is closed.
     """
 
-    def __init__(self, listen: str, startups_max: int, turn_away: Callable[[], None]) -> None:
-        self.listen = listen
+    def __init__(self, terms: Terms, turn_away: Callable[[], None]) -> None:
+        self.terms, self.listen = terms, terms.ssh.listen
         self.sockets: Sequence[socket.socket] = ()
         self.addresses: list[tuple[str, int]] = []
         self.turned_away = 0
         self.on_settled: Callable[[], None] = lambda: None  # no connection is between its accept and its actor
-        self._startups_max, self._turn_away = startups_max, turn_away
+        self._turn_away = turn_away
         self._connections: set[Connection] = set()
-        self._startups: set[Connection] = set()
+        self._startups: Startups[Connection] = Startups()
         self._arriving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -103,13 +121,16 @@ class Listener:
 
     # What connections tell (overrides.Gate).
 
-    def admit(self, conn: Connection) -> bool:
-        if len(self._startups) >= self._startups_max:
+    def admit(self, conn: Connection, host: str) -> bool:
+        loser = self._startups.add(conn, place_of(host), self.terms.ssh.max_startups)
+        if loser is not None:
             self.turned_away += 1
             self._turn_away()
+        if loser is conn:
             return False
+        if loser is not None:
+            loser.make_room()
         self._connections.add(conn)
-        self._startups.add(conn)
         return True
 
     def landed(self, conn: Connection) -> None:
@@ -128,12 +149,13 @@ async def open_listener(supervisor: Supervisor, settings: Settings, sockets: Seq
     """
     assert asyncssh.__version__ == ASYNCSSH_VERSION, f"overrides.py is written for asyncssh {ASYNCSSH_VERSION}"
     logging.getLogger("asyncssh").setLevel(logging.WARNING)  # at INFO it writes commands down
-    keyring = Keyring(settings.auth)
-    options = server_options(settings, lambda: Handler(supervisor, keyring))
     loop = asyncio.get_running_loop()
-    listener = Listener(settings.ssh.listen, settings.ssh.max_startups, supervisor.turned_away)
-    found = sockets or await _bound(*listen_address(settings.ssh.listen))
-    listener.open(lambda: Connection(loop, options, listener, settings.ssh.max_auth_tries), found)
+    listener = Listener(terms(supervisor, settings), supervisor.turned_away)
+
+    def accepted() -> Connection:
+        return Connection(loop, listener.terms.options, listener, listener.terms.ssh)
+
+    listener.open(accepted, sockets or await _bound(*listen_address(settings.ssh.listen)))
     return listener
 
 

@@ -45,14 +45,14 @@ class Login:
         """The name is not in the configuration, and nobody else could know it."""
         return self._username not in self._auth.users and not usual_factors(replace(self._auth, users={}))
 
-    def named(self, username: str) -> None:
-        """A user name that was not the last one."""
+    def named(self, username: str, template: str = "") -> None:
+        """A user name that was not the last one, or another template."""
         self._drop()
         if self._port is None:
             self._port = self._begin(self)
         self._username, self._passed = username, ()
         self._ways = ways_of(self._auth, username)
-        self._port.named(username, escaped(username.encode(), NAME_CHARS_MAX))
+        self._port.named(username, escaped(username.encode(), NAME_CHARS_MAX), template)
 
     def offers(self, method: str) -> bool:
         """May this method come next? Of the first one nobody's name decides."""

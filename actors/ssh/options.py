@@ -105,6 +105,11 @@ def _version_faults(version: str) -> list[str]:
     return []
 
 
+def question_interval(ssh: Ssh) -> float:
+    """Between two questions: spread evenly, so that the last one too is given time before interval x count is over."""
+    return ssh.client_alive_interval * ssh.client_alive_count_max / (ssh.client_alive_count_max + 1)
+
+
 def server_options(
     settings: Settings, server_factory: Callable[[], asyncssh.SSHServer]
 ) -> asyncssh.SSHServerConnectionOptions:
@@ -121,7 +126,7 @@ def server_options(
         kex_algs=_chosen(ssh.kex, KEX, get_kex_algs),
         mac_algs=_chosen(ssh.macs, MACS, get_mac_algs),
         compression_algs=None,
-        keepalive_interval=ssh.client_alive_interval,
+        keepalive_interval=question_interval(ssh),
         keepalive_count_max=ssh.client_alive_count_max,
         login_timeout=0,  # the login grace is a deadline of the connection machine
         public_key_auth=True,

@@ -15,23 +15,26 @@ from typing import Protocol, cast
 import asyncssh
 from asyncssh.constants import (
     DEFAULT_LANG,
-    DISC_BY_APPLICATION,
     MSG_CHANNEL_CLOSE,
     MSG_CHANNEL_FAILURE,
     MSG_CHANNEL_OPEN,
     MSG_CHANNEL_REQUEST,
     MSG_CHANNEL_SUCCESS,
     MSG_GLOBAL_REQUEST,
-    MSG_IGNORE,
     OPEN_ADMINISTRATIVELY_PROHIBITED,
     OPEN_RESOURCE_SHORTAGE,
     OPEN_UNKNOWN_CHANNEL_TYPE,
 )
 from asyncssh.logging import SSHLogger
-from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, SSHPacketLogger, String, UInt32
+from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
 from actors.login import Rights
+from actors.ssh.farewell import Farewell
+from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
+from actors.ssh.peer import Peer, turn_away
+from actors.ssh.turns import Turns
 from fsm.policy import CHANNELS, ChannelRefusal
+from protocol.settings import Ssh
 
 ASYNCSSH_VERSION = "2.24.1"
 
@@ -39,8 +42,6 @@ UNREAD_BYTES_MAX = 512 * 1024  # received and not yet parsed, because a packet b
 UNSENT_BYTES_MAX = 1024 * 1024  # replies for a client that asks and never reads; channel data stops far earlier
 CHANNELS_MAX = 1000  # in one connection, with those the client has not bothered to close
 PACKET_BYTES_MIN = 256  # a channel that wants its data in smaller pieces costs more than it is worth
-LINGER_S = 5.0
-MERGE_BYTES_MAX = 1024  # held-back input in pieces smaller than this is put together
 CLOSING = frozenset({"close_pending", "closed"})
 OPEN = frozenset({"open", "eof_pending", "eof"})
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]  # as sys.exc_info() has it
@@ -49,7 +50,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 class Gate(Protocol):
     """Who counts connections and lets them in."""
 
-    def admit(self, conn: "Connection") -> bool: ...
+    def admit(self, conn: "Connection", host: str) -> bool: ...
     def landed(self, conn: "Connection") -> None: ...
     def left(self, conn: "Connection") -> None: ...
 
@@ -85,16 +86,17 @@ class Caller(asyncssh.SSHServerSession[bytes]):
         raise NotImplementedError
 
 
-class Connection(asyncssh.SSHServerConnection):
+class Connection(Farewell, Peer, Turns, PacketConnection):
     """One SSH connection as the server sees it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, gate: Gate, tries_max: int
+        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, gate: Gate, ssh: Ssh
     ) -> None:
         super().__init__(loop, options)
+        self._silence_max_s = ssh.client_alive_interval * ssh.client_alive_count_max
         self.auth_method = b""
         self._gate = gate
-        self._tries_max = tries_max
+        self._tries_max = ssh.max_auth_tries
         self._tries = 0
         self._requests_seen = 0
         self._socket: socket.socket | None = None
@@ -109,15 +111,17 @@ class Connection(asyncssh.SSHServerConnection):
     # The socket.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not self._gate.admit(self):
-            cast(asyncio.Transport, transport).abort()
+        if not self._gate.admit(self, (transport.get_extra_info("peername") or ("",))[0]):
+            turn_away(cast(asyncio.Transport, transport))
             return
         self._socket = cast("socket.socket | None", transport.get_extra_info("socket"))
         super().connection_made(transport)
+        if self._socket is not None:
+            self._limit_tcp(self._socket)
         self._acknowledge_now()
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        super().data_received(data, datatype)
+        self._take(data)
         if not self._auth_complete:
             self._acknowledge_now()
         if len(self._inpbuf) > UNREAD_BYTES_MAX and self._transport is not None and not self._reading_paused:
@@ -157,15 +161,11 @@ class Connection(asyncssh.SSHServerConnection):
             channel._flush_send_buf()
 
     def _send(self, data: bytes) -> None:
+        if self._transport is not None and self._transport.is_closing():
+            return  # asyncio has a line on stderr for each of these
         super()._send(data)
         if self._transport is not None and self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             self._force_close(asyncssh.ConnectionLost("the client asks and does not read the answers"))
-
-    def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """asyncssh puts an empty IGNORE before every packet, to hide the IV chain of CBC. Other ciphers have none."""
-        if pkttype == MSG_IGNORE and not self._enc_alg_sc.endswith(b"-cbc"):
-            return
-        super().send_packet(pkttype, *args, handler=handler)
 
     def _recv_data(self) -> None:
         if self._transport is None:  # being closed: what is still in the buffer is not looked at
@@ -175,13 +175,6 @@ class Connection(asyncssh.SSHServerConnection):
         if self._reading_paused and self._transport is not None and len(self._inpbuf) <= UNREAD_BYTES_MAX:
             self._reading_paused = False
             self._transport.resume_reading()
-
-    def _recv_version(self) -> bool:
-        try:
-            return super()._recv_version()
-        except UnicodeDecodeError:
-            self._force_close(asyncssh.ProtocolNotSupported("The version string is not ASCII"))
-            return False
 
     def _recv_pkthdr(self) -> bool:
         received = super()._recv_pkthdr()
@@ -205,20 +198,6 @@ class Connection(asyncssh.SSHServerConnection):
         if error is not None and self._owner is not None:
             self.handler.crashed(error)
         super().internal_error(exc_info, error_logger)
-
-    def farewell(self, why: str) -> None:
-        """Disconnect with a reason that arrives.
-
-        asyncssh closes the channels first, and OpenSSH's client leaves on that without reading on; and it throws away
-        what the socket has not taken yet. Here a client has LINGER_S to take it.
-        """
-        if self._transport is None:
-            return
-        self._send_disconnect(DISC_BY_APPLICATION, why, DEFAULT_LANG)
-        transport, self._transport = self._transport, None
-        transport.close()
-        self._loop.call_later(LINGER_S, transport.abort)
-        self._loop.call_soon(self._cleanup, None)
 
     # Logging in.
 
@@ -301,18 +280,18 @@ class Connection(asyncssh.SSHServerConnection):
         return OPEN_ADMINISTRATIVELY_PROHIBITED, self.handler.session_refusal(len(self._channels))
 
     _packet_handlers = {
-        **asyncssh.SSHServerConnection._packet_handlers,
+        **Peer._packet_handlers,
         MSG_GLOBAL_REQUEST: _process_global_request,
         MSG_CHANNEL_OPEN: _process_channel_open,
     }
 
 
-class Wire(asyncssh.SSHServerChannel[bytes]):
+class Wire(PacketChannel):
     """A session channel on the wire. Delivers no input until `resume_reading` is called for the first time."""
 
     def __init__(self, conn: Connection, loop: asyncio.AbstractEventLoop, window: int, packet_size: int) -> None:
         super().__init__(conn, loop, True, False, False, 0, 0, None, "strict", window, packet_size)
-        self._link = conn
+        self._link: Connection = conn
         self._caller: Caller | None = None
 
     def open(self, peer_channel: int, window: int, packet_size: int) -> None:
@@ -337,7 +316,9 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
     def _flush_send_buf(self) -> None:
         if self._caller is None or self._session is None:
             return
-        if self._send_buf and not self._link.flows:
+        while self._send_buf and self._send_window and self._link.flows:
+            self._send_next()
+        if self._send_buf:
             self._pause_resume_writing()
             return
         super()._flush_send_buf()
@@ -350,7 +331,7 @@ class Wire(asyncssh.SSHServerChannel[bytes]):
             last, kind = self._recv_buf[-1]
             if kind == datatype and len(last) + len(data) <= MERGE_BYTES_MAX:
                 self._recv_window -= len(data)
-                self._recv_buf[-1] = (last + data, kind)
+                self._recv_buf[-1] = (b"".join((last, data)), kind)
                 return
         super()._accept_data(data, datatype)
 

@@ -50,7 +50,7 @@ class Session(Caller):
 
     # ports.Channel: what the actor and the pump ask for.
 
-    def write(self, data: bytes, stderr: bool) -> None:
+    def write(self, data: bytes | memoryview, stderr: bool) -> None:
         """After our EOF or the channel's end it goes nowhere, and that is no error: the program need not know."""
         if not self._wire.is_closing():
             self._wire.write(data, EXTENDED_DATA_STDERR if stderr else None)
@@ -89,7 +89,7 @@ class Session(Caller):
 
     # What arrives (called by `Wire`).
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
+    def data_received(self, data: bytes | memoryview, datatype: int | None) -> None:
         self.port.pump.input(data)
 
     def eof_received(self) -> bool:

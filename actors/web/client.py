@@ -13,12 +13,12 @@ import aiohttp
 from msgspec import Struct
 
 from actors.ports import OutsideFault
+from actors.web.tls import choose
 from protocol.base import FaultClass
 from protocol.settings_http import HttpClient
 
 BODY_BYTES_MAX = 1024 * 1024
 TEXT_CHARS_MAX = 200
-TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _CLASS_OF: dict[int, FaultClass] = {400: "invalid", 401: "denied", 403: "denied", 404: "not_found", 409: "conflict"}
 
 
@@ -49,7 +49,7 @@ def tls_context(http: HttpClient) -> ssl.SSLContext:
     """From PEM texts or names of files. Raises `ValueError` with a sentence, or OSError."""
     authority = _pem(http.cacert)
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=authority or None)
-    context.minimum_version = TLS_VERSIONS[http.tls_version]
+    choose(context, http)
     if bool(http.cert) != bool(http.key):
         raise ValueError("a client certificate wants both cert and key")
     if http.cert:
@@ -75,9 +75,9 @@ class WebClient:
         self._headers = {"Authorization": f"Bearer {bearer_token}"} if bearer_token else {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def post_json(self, path: str, body: bytes) -> Response:
+    async def post_json(self, url: str, body: bytes) -> Response:
         headers = {**self._headers, "Content-Type": "application/json"}
-        return await self._request("POST", self.url + path, headers, body)
+        return await self._request("POST", url, headers, body)
 
     async def post_form(self, url: str, form: Mapping[str, str], auth: tuple[str, str] | None) -> Response:
         """`auth`: a name and a secret, as RFC 6749 section 2.3.1 puts them into HTTP Basic."""

@@ -90,6 +90,9 @@ class Oidc:
         if not username:
             return f"the provider's user info has no {self._oidc.username_field}"
         texts = {name: value for name, value in claims.items() if isinstance(value, str)}
+        groups = claims.get("groups")
+        if isinstance(groups, list):  # as rules read them; a name with a blank would be read as two
+            texts["groups"] = " ".join(name for name in groups if isinstance(name, str) and name.split() == [name])
         return Person(username, {f"OIDC_USERINFO_{name.upper()}": Value(value) for name, value in texts.items()})
 
     def _scopes(self) -> list[str]:

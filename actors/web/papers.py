@@ -14,6 +14,8 @@ def services(settings: Settings) -> list[tuple[str, HttpClient]]:
     ]
     if auth.keyboard_interactive.method:
         found.append(("auth.keyboardInteractive.oauth2.oidc", auth.keyboard_interactive.oauth2.oidc))
+    if settings.configserver.url:
+        found.append(("configserver", settings.configserver))
     return found
 
 
@@ -26,6 +28,10 @@ def check(settings: Settings) -> list[tuple[str, str]]:
         try:
             tls_context(http)
         except (ValueError, OSError) as error:
-            why = getattr(error, "strerror", None) or error
-            found.append((path, f"cacert, cert or key cannot be used: {why}"))
+            key, colon, why = str(error).partition(": ")
+            if colon and key in ("curves", "cipher"):
+                found.append((f"{path}.{key}", why))
+            else:
+                why = getattr(error, "strerror", None) or str(error)
+                found.append((path, f"cacert, cert or key cannot be used: {why}"))
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.ports import EngineFault
+from actors.ports import EngineFault, OutsideFault
 from moorage.cannot_serve import CannotServe
 from moorage.commands.problem import Problem, sentences
 from moorage.config import Unreadable, load
@@ -28,12 +28,22 @@ def read_config(path: Path) -> Reading:
 
 
 def serve_until_stopped(
+    path: Path,
     reading: Reading,
     record: str | None,
     on_ready: Callable[[list[tuple[str, int]]], None],
     take_over: str | None = None,
 ) -> int:
+    """`reading` is what `path` says now; it is read again when a reload is wanted."""
+
+    def reread() -> Reading:
+        try:
+            return load(path)
+        except Unreadable as error:
+            raise OutsideFault("invalid", f"the configuration cannot be read: {error}") from error
+
     with sentences(*FAILURES):
+        settings, warnings = reading.settings, reading.warnings
         return run_serve(
-            reading.settings, record=record, on_ready=on_ready, warnings=reading.warnings, take_over=take_over
+            settings, record=record, on_ready=on_ready, warnings=warnings, reread=reread, take_over=take_over
         )

@@ -15,7 +15,8 @@ def command(context: click.Context, config: Path, record: str | None, take_over:
     """Serve in the foreground until INT or TERM.
 
     When logins are possible, one log line says so: code MOORAGE_READY, addresses in details.listen. INT and TERM stop
-    accepting and give sessions time to end (shutdown.grace), a second one makes haste. HUP re-opens the log file.
+    accepting and give sessions time to end (shutdown.grace), a second one makes haste. HUP re-opens the log file and
+    reads the configuration again, as `moorage reload` does.
 
     With --take-over the listening sockets are those of the daemon that serves: it goes on accepting until this one is
     ready, and then serves the connections that it has to their end. `moorage upgrade` starts it so.
@@ -26,4 +27,4 @@ def command(context: click.Context, config: Path, record: str | None, take_over:
     from moorage.commands.daemon import read_config, serve_until_stopped
 
     attempt = os.environ.pop(ATTEMPT_ENV, "") if take_over else None
-    context.exit(serve_until_stopped(read_config(config), record, lambda addresses: None, attempt))
+    context.exit(serve_until_stopped(config, read_config(config), record, lambda addresses: None, attempt))

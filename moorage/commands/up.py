@@ -56,7 +56,7 @@ def command(context: click.Context, folder: Path, record: str | None) -> None:
             if program("ssh") is None:
                 click.echo("There is no `ssh` on this machine: `apt-get install openssh-client` as root brings it.\n")
 
-    context.exit(serve_until_stopped(reading, record, on_ready))
+    context.exit(serve_until_stopped(home.config, reading, record, on_ready))
 
 
 def needs(settings: "Settings") -> list[str]:

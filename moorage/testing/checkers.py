@@ -178,7 +178,7 @@ def _check_exit(visit: Visit, codes: set[str], disturbed: bool) -> None:
     if channel.signal:
         by_itself = job.status is not None and 128 + NUMBERS.get(channel.signal, 0) == job.status
         expect(
-            by_itself or channel.signal in visit.signals or disturbed,
+            by_itself or channel.signal in visit.signals or disturbed or bool(codes & TIME_IS_OVER),
             f"{visit}: ended by {channel.signal}, which nobody sent",
         )
         return
@@ -192,6 +192,7 @@ def _check_exit(visit: Visit, codes: set[str], disturbed: bool) -> None:
         expect(said == wanted or not wanted, f"{visit}: {len(said)} bytes of output, {len(wanted)} were said")
 
 
+TIME_IS_OVER = {"MOORAGE_LIMIT_IDLE", "MOORAGE_LIMIT_TOTAL"}
 NUMBERS = {"HUP": 1, "INT": 2, "KILL": 9, "USR1": 10, "TERM": 15}
 
 

@@ -67,7 +67,7 @@ class Customer:
         self.visits: list[Visit] = []
         self._dice = Random(f"{weather.seed} {name}")
         self._weather, self._name = weather, name
-        self._supervisor = supervisor
+        self._supervisor, self._nursery = supervisor, nursery
 
     def has(self, habit: str, chance: float = 0.5) -> bool:
         """Does it do that now?"""
@@ -112,10 +112,16 @@ class Customer:
         return self.client.mailbox is not None and not self.client.lost.is_set() and not self.client.silent
 
     def _go_silent(self) -> None:
-        """Frozen, or the network is gone: it reads nothing, answers nothing, and nobody knows."""
+        """Frozen, or the network is gone: it reads nothing, answers nothing, and that is noticed late or never."""
         self.client.silent = True
         for channel in self.client.channels:
             channel.stop_reading()
+        if self._dice.random() < 0.5:
+            self._nursery.start_soon(self._be_missed, self._at_any_moment())
+
+    async def _be_missed(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self.client.hang_up("no sign of life", "silent")
 
     def _meet_an_error(self) -> None:
         self.client.shim_failed = True
@@ -138,6 +144,8 @@ class Customer:
             self._post(AuthFailed(username="ann", method="publickey", why="not one of this user's keys"))
             await self.pause()
         if self.has("never logs in", 0.3) or not self._is_here() or self.client.told:
+            if self._is_here() and self._dice.random() < 0.5:
+                self.client.hang_up("not an SSH 2.0 client", "not_ssh")
             return False
         self._post(Authenticated(username="ann", method="publickey", by="SHA256:0"))
         await self.pause()
@@ -150,8 +158,9 @@ class Customer:
         if not self._is_here() or self.client.told:
             return
         assert self.client.mailbox is not None
-        if refusal := self._supervisor.may_open(self.client.mailbox):
-            self._offer(RequestRefused(what="session", why=refusal))
+        refusal = self._supervisor.may_open(self.client.mailbox)
+        if refusal.why:
+            self._offer(RequestRefused(what="session", why=refusal.why, refused_by=refusal.by))
             return
         channel = FakeChannel(self.client)
         channel.port = self._supervisor.session_opened(self.client.mailbox, channel)

@@ -124,6 +124,9 @@ class FakeEngine(FakeHost):
         run.started = True
         self._nursery.start_soon(run.run)
 
+    async def has_been_started(self, container: str) -> bool:
+        return await self._control("has_been_started", lambda: self._find(container).run.started)
+
     async def wait_container(self, container: str) -> Exit:
         async with self._breakable("wait_container"):
             run = self._find(container).run
@@ -154,6 +157,9 @@ class FakeEngine(FakeHost):
         if name in self.alive:
             raise EngineFault("conflict", f"the container name {name!r} is in use")
         one.order = replace(one.order, name=name)
+
+    async def write_files(self, container: str, files: Mapping[str, bytes]) -> None:
+        await self._control("write_files", lambda: self._find(container).files.update(files))
 
     async def container_image(self, container: str) -> str:
         return await self._control("container_image", lambda: self._inspect_image(self._find(container).order.image))

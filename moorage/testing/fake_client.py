@@ -10,7 +10,7 @@ import trio
 
 from actors.ports import ConnectionPort, SessionPort, Supervisor
 from moorage.testing.wrong import expect
-from protocol.connection import Disconnected
+from protocol.connection import DisconnectCause, Disconnected
 from protocol.session import ChannelClosed
 
 UNSENT_BYTES_HIGH = 64 * 1024
@@ -32,7 +32,7 @@ class FakeChannel:
         self.ended = trio.Event()
         self._eof_sent = self._closing = self._gone = False
         self._reads, self._full = True, False
-        self._unsent: list[tuple[bytes, bool]] = []
+        self._unsent: list[tuple[bytes | memoryview, bool]] = []
         self._when_sent: list[Callable[[], None]] = []
         self._paused, self._starting = True, True
         self._held: list[bytes] = []
@@ -40,7 +40,7 @@ class FakeChannel:
 
     # ports.Channel: what the actor and the pump ask for.
 
-    def write(self, data: bytes, stderr: bool) -> None:
+    def write(self, data: bytes | memoryview, stderr: bool) -> None:
         if self.ended.is_set() or self._closing or self._eof_sent:
             return
         self._unsent.append((data, stderr))
@@ -207,11 +207,11 @@ class FakeClient:
         self.left = True
         self.hang_up("")
 
-    def hang_up(self, why: str) -> None:
+    def hang_up(self, why: str, cause: DisconnectCause = "") -> None:
         """The connection is gone, with all its channels."""
         if self.lost.is_set() or self.mailbox is None:
             return
         self.lost.set()
         for channel in self.channels:
             channel.closed(why)
-        self.mailbox.post(Disconnected(why=why))
+        self.mailbox.post(Disconnected(why=why, cause=cause))

@@ -48,10 +48,10 @@ class FakeStream:
         self._begun = True
         self._flowing.set()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self._stdin is None or self._sink is None:
             return
-        self._stdin.feed(data)
+        self._stdin.feed(bytes(data))
         if not self._full and len(self._stdin) > STDIN_BYTES_HIGH:
             self._full = True
             self._sink.pause_input()
@@ -185,6 +185,7 @@ class FakeContainer:
         self.run = run
         self.labels = dict(labels)
         self.execs: dict[str, FakeExec] = {}
+        self.files: dict[str, bytes] = {}
 
     def runs(self) -> list[FakeRun]:
         return [self.run, *(one.run for one in self.execs.values())]

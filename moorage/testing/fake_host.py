@@ -45,6 +45,7 @@ class FakeHost:
         self._containers: dict[str, FakeContainer] = {}  # by id
         self._down = ""
         self._crashes = 0
+        self.delayed = 0  # calls that take their time
         self.late = 0  # calls whose caller has given up, and that will happen all the same
         self._unbounded: dict[trio.CancelScope, None] = {}  # pulls and waits, oldest first, for a crash to break
         self.on_action: Callable[[str, Action], None] = lambda method, action: None
@@ -66,6 +67,9 @@ class FakeHost:
 
     def labels_of(self, name: str) -> Mapping[str, str]:
         return self._find(name).labels
+
+    def files_of(self, name: str) -> Mapping[str, bytes]:
+        return self._find(name).files
 
     def order_of(self, name: str) -> ContainerOrder:
         return self._find(name).order
@@ -128,7 +132,9 @@ class FakeHost:
             if action.kind in ("hang", "late") or (action.kind == "delay" and action.seconds >= self._http_s):
                 await self._time_out(action, do)
             if action.kind == "delay":
+                self.delayed += 1
                 await trio.sleep(action.seconds)
+                self.delayed -= 1
             if action.kind == "fail":
                 raise EngineFault(action.fault, f"failpoint in {method}")
             if self._down:

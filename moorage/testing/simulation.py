@@ -104,7 +104,7 @@ class Daemon:
     """The parts of `moorage.daemon` that need no socket, put together as they are there."""
 
     def __init__(self, run: "Run", number: int, nursery: trio.Nursery) -> None:
-        self.nursery, self.tether = nursery, Tether(run.engine)
+        self.nursery, self.tether = nursery, run.tether()
         self.instance = SimulatedInstance(f"b{number}", run.living)
         self.recorder = WatchedRecorder(run.watch, run.folder, trio.current_time, header(run.weather.seed))
         settings, dice = run.weather.settings, Random(f"{run.weather.seed} {number}")
@@ -175,9 +175,13 @@ class Run:
         self.living: set[str] = set()
         self.fair = trio.Event()
         self.engine: FakeEngine
+        self.was_killed = False  # before its time
         self._dice = Random(f"run {weather.seed}")
         # An engine that denies that there is a container: its program counts as killed.
         self._disturbed = any("wait_container" in line and "not_found" in line for line in weather.failpoints)
+
+    def tether(self) -> Tether:
+        return Tether(self.engine)
 
     async def main(self) -> None:
         weather = self.weather
@@ -247,8 +251,9 @@ class Run:
                 raise rest from None
         daemon.instance.close()
         daemon.recorder.close()
+        was_killed = self.was_killed or boot.end == "killed"
         for visit in (visit for customer in customers for visit in customer.visits):
-            self.watch.marks[check_told(visit, self._disturbed, boot.end == "killed")] += 1
+            self.watch.marks[check_told(visit, self._disturbed, was_killed)] += 1
 
     async def _end(self, daemon: Daemon, boot: Boot, clients: trio.Nursery, outside: trio.Nursery) -> None:
         await trio.sleep(boot.seconds)

@@ -17,11 +17,12 @@ EXPLAINED: Mapping[str, str] = {
     "CN0608": "the server drains once",
     "SS0205": "who is told of a container's end was told of its start before",
     "IM0502": "the last line of a pull is told before its failure",
-    "SP0204": "the pool looks at spares that are ready",
+    "SP0204": "the pool looks at spares that are ready, and no configuration changes in a run",
     "SP0304": "no image changes in a run",
     "CT1107": "the server terminates once",
 }
 POLICY = "the security policy speaks in actors/ssh, which has no part in this"
+NO_FILE = "no configuration is read again in a run"
 LOGIN = "logins are driven by actors/ssh too"
 POLICY_GUARDS = frozenset(
     {"policy_refuses", "no_forward", "no_reverse", "sessions_suffice", "no_x11", "no_exec", "no_shell", "no_subsystem"}
@@ -35,7 +36,7 @@ WITHOUT_STREAM = frozenset(
 )
 NOT_RUNNING = "who tells a container of the server's end has heard before that it runs"
 BEFORE_RUNNING = frozenset(
-    {"RESOLVING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
+    {"RESOLVING", "PULLING", "CREATING", "CREATING_AGAIN", "ATTACHING", "ATTACHING_AGAIN", "STARTING", "STARTING_AGAIN"}
     | {"LINKING", "REPLACING"}
 )
 
@@ -49,6 +50,8 @@ def why_never(row: Row) -> str:
         return NOT_RUNNING
     if event in SUCCESSION or row.state.name in ("UPGRADING", "RETIRING"):
         return UPGRADE
+    if event in ("ReloadWanted", "SettingsRead", "SettingsRefused"):
+        return NO_FILE
     if row.id[:2] == "AU":
         return LOGIN
     if event == "CommandForced" or getattr(row.when, "__name__", "") in POLICY_GUARDS:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from moorage.testing.fake_container import FakeImage
 from protocol.base import PERMANENT, FaultClass
 from protocol.settings import Docker, Execution, ImagePullPolicy, Pool, Settings, Shutdown, Ssh, Timeouts
+from protocol.settings_limits import AddressShare, Limits, LoginRate, Share
 
 CLASSES: tuple[FaultClass, ...] = get_args(FaultClass)
 TRANSIENT = tuple(fault for fault in CLASSES if fault not in PERMANENT)
@@ -106,6 +107,22 @@ def _settings(dice: Random, image: str, calm: bool) -> Settings:
         ssh=Ssh(login_grace=dice.choice((60.0, 3.0))),
         docker=Docker(execution=execution, timeouts=timeouts, pool=pool),
         shutdown=Shutdown(grace=dice.choice((20.0, 1.0, 0.0)), kill=dice.choice((5.0, 0.5))),
+        limits=Limits() if calm else _limits(dice),
+    )
+
+
+def _limits(dice: Random) -> Limits:
+    return Limits(
+        user=Share(
+            connections=dice.choice((0, 0, 2)),
+            containers=dice.choice((0, 0, 2)),
+            sessions=dice.choice((0, 0, 3)),
+            login_rate=LoginRate(logins=dice.choice((0, 0, 2)), period=10.0),
+        ),
+        address=AddressShare(connections=dice.choice((0, 0, 2))),
+        idle=dice.choice((0.0, 0.0, 4.0, 30.0)),
+        total=dice.choice((0.0, 0.0, 8.0, 60.0)),
+        warning=dice.choice((0.0, 1.0, 20.0)),
     )
 
 

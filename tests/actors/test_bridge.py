@@ -1,13 +1,16 @@
 """trio and asyncio in one thread: answers, cancellation, and errors that nobody awaited."""
 
 import asyncio
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import trio
+import trio_asyncio
 
-from actors.bridge import aio, aio_settled, open_loop
+from actors.bridge import TRIO_ASYNCIO_VERSION, Loop, aio, aio_settled, open_loop
 
 pytestmark = pytest.mark.trio
 
@@ -97,3 +100,138 @@ async def test_errors_that_nobody_awaits_are_told_and_survived() -> None:
         await aio(asyncio.sleep, 0)
         assert await aio(asyncio.sleep, 0, "alive") == "alive"
     assert {str(context["exception"]) for context in told} == {"task", "callback"}
+
+
+@contextmanager
+def pairs(count: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
+    made = [socket.socketpair() for _ in range(count)]
+    try:
+        for pair in made:
+            for end in pair:
+                end.setblocking(False)
+        yield made
+    finally:
+        for pair in made:
+            for end in pair:
+                end.close()
+
+
+async def the_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+async def test_the_library_is_the_one_that_the_loop_is_written_for() -> None:
+    assert trio_asyncio.__version__ == TRIO_ASYNCIO_VERSION
+
+
+async def test_callbacks_run_in_the_order_of_asyncio() -> None:
+    """What a callback calls for comes behind what was called for before, and tasks of trio have their turns between."""
+    order: list[str] = []
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with open_loop(print), trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        loop = await aio(the_loop)
+        assert isinstance(loop, Loop)
+        ended: asyncio.Future[int] = loop.create_future()
+
+        def first(left: int) -> None:
+            order.append(f"first {left}")
+            if left:
+                loop.call_soon(first, left - 1)
+            else:
+                ended.set_result(turns)
+
+        loop.call_soon(first, 3)
+        for name in ("second", "third"):
+            loop.call_soon(order.append, name)
+        loop.call_later(0, order.append, "timer")
+        assert await aio(_wait, ended) > 1
+        while "timer" not in order:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    order.remove("timer")
+    assert order == ["first 3", "second", "third", "first 2", "first 1", "first 0"]
+
+
+async def test_a_descriptor_that_is_always_ready_leaves_trio_its_turns() -> None:
+    async with open_loop(print):
+        loop, reads = await aio(the_loop), 0
+
+        def read() -> None:
+            nonlocal reads
+            reads += 1
+
+        with pairs(1) as [(near, far)]:
+            far.send(b"x")  # never taken
+            loop.add_reader(near, read)
+            while reads < 100:
+                await trio.lowlevel.checkpoint()
+            assert loop.remove_reader(near)
+            seen = reads
+            await trio.sleep(0.01)
+            assert reads == seen
+
+
+async def test_what_has_been_removed_is_not_called_in_the_same_turn() -> None:
+    calls: list[int] = []
+    async with open_loop(print):
+        loop = await aio(the_loop)
+        with pairs(2) as made:
+
+            def take(nth: int) -> None:
+                calls.append(nth)
+                for near, _ in made:
+                    loop.remove_reader(near)
+
+            for nth, (near, far) in enumerate(made):
+                far.send(b"x")
+                loop.add_reader(near, take, nth)
+            while not calls:
+                await trio.lowlevel.checkpoint()
+            await trio.sleep(0.01)
+    assert len(calls) == 1
+
+
+async def test_readers_and_writers_of_one_descriptor() -> None:
+    got: list[str] = []
+    async with open_loop(print):
+        loop = await aio(the_loop)
+        with pairs(1) as [(near, far)]:
+            loop.add_reader(near, lambda: got.append(near.recv(9).decode()))
+            loop.add_writer(near, lambda: got.append("room") or loop.remove_writer(near))
+            while got != ["room"]:
+                await trio.lowlevel.checkpoint()
+            far.send(b"word")
+            while got != ["room", "word"]:
+                await trio.lowlevel.checkpoint()
+            loop.add_reader(near, lambda: got.append(near.recv(9).decode() + "!"))  # in the other's place
+            far.send(b"word")
+            while got != ["room", "word", "word!"]:
+                await trio.lowlevel.checkpoint()
+            loop.remove_reader(near)
+
+
+async def test_an_error_of_a_reader_is_told_and_ends_nothing() -> None:
+    told: list[str] = []
+    async with open_loop(lambda context: told.append(repr(context.get("exception")))):
+        loop = await aio(the_loop)
+        with pairs(1) as [(near, far)]:
+
+            def fail() -> None:
+                near.recv(9)
+                raise ValueError("no")
+
+            loop.add_reader(near, fail)
+            for _ in range(2):
+                far.send(b"x")
+                while far and not told:
+                    await trio.lowlevel.checkpoint()
+                assert told.pop() == "ValueError('no')"
+            loop.remove_reader(near)

@@ -70,7 +70,7 @@ class PlainStream:
 def pumping() -> tuple[Pump, PlainChannel, PlainStream, list[Event]]:
     channel, stream = PlainChannel(), PlainStream()
     events: list[Event] = []
-    channel.pump = Pump(channel, events.append)  # type: ignore[arg-type]
+    channel.pump = Pump(channel, events.append, lambda: 0.0)  # type: ignore[arg-type]
     return channel.pump, channel, stream, events
 
 

@@ -25,6 +25,8 @@ OURS = "simulated"
         ("moorage-0123456789ab", "dead", "dead.moorage-0123456789ab", True),
         ("moorage-0123456789ab-2", "dead", "dead.moorage-0123456789ab-2", True),
         ("moorage-spare-0123456789ab", "dead", "dead.moorage-spare-0123456789ab", True),
+        ("moorage-probe-0123456789ab", "dead", "dead.moorage-probe-0123456789ab", True),
+        ("moorage-probe-0123456789ab", "dead", "moorage-probe-0123456789ab", False),  # no boot, no token of ours
         ("moorage-fedcba987654", "dead", "dead.moorage-spare-0123456789ab", True),  # claimed, and renamed
         ("moorage-fedcba987654-1", "dead", "dead.moorage-spare-0123456789ab", True),
         ("moorage-fedcba987654", "here", "here.moorage-spare-0123456789ab", True),  # this boot's, and nobody has it

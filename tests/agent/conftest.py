@@ -1,5 +1,6 @@
 """The agent, built for the tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def binary(sanitized: Path) -> Path:
-    return sanitized / "agent"
+def binary(request: pytest.FixtureRequest) -> Path:
+    """MOORAGE_TEST_AGENT: another one, such as a script that runs the aarch64 agent under qemu."""
+    given = os.environ.get("MOORAGE_TEST_AGENT")
+    return Path(given) if given else request.getfixturevalue("sanitized") / "agent"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import trio
 from msgspec import Struct
 
 from actors.bridge import aio, open_loop
+from actors.reload import Reread
 from moorage.daemon import Server, serve
 from moorage.replay import replay_command
 from moorage.testing import FakeEngine, FakeImage
@@ -230,6 +231,9 @@ class Said:
                 await self._lot.park()
 
 
+SECTIONS = ("security", "limits", "backend", "dockerrun", "docker", "rules", "templates", "configserver")
+
+
 class Builder:
     """Makes servers in `folder`, the working directory, so that a scenario's header holds relative names only.
 
@@ -246,14 +250,15 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, what is in `ssh`, `shutdown`, and sections. Programs are execs."""
-        sections = {name: more.pop(name) for name in ("security", "backend", "dockerrun", "docker") if name in more}
+        """`more`: fields of `Execution`, `Timeouts`, `ssh`, `auth`, `shutdown`, and sections. Programs are execs."""
+        sections = {name: more.pop(name) for name in SECTIONS if name in more}
         execution: dict[str, Any] = {
             "transport": "exec",
             "container": {"Image": FAKE_IMAGE if fake else self.image},
             "host": {"NetworkMode": "none"},
         }
         ssh, shutdown, state = more.pop("ssh", {}), more.pop("shutdown", {}), more.pop("state", "state")
+        auth = more.pop("auth", {})
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
         pool = Pool(size=more.pop("pool", 0))
         if image := more.pop("image", ""):
@@ -269,7 +274,7 @@ class Builder:
         )
         return Settings(
             ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}),
+            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}, **auth),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
             state=state,
@@ -284,18 +289,19 @@ class Builder:
         allow: tuple[str, ...] = (),
         seconds_max: float = SECONDS_MAX * 2,
         links: Sequence[Link] | None = None,
+        reread: Reread | None = None,
         **more: Any,
     ) -> AsyncIterator[Harness]:
         """Open it, and at the end see that nothing was left, nothing crashed and every recording replays.
 
-        `links`: those to the guest agent that are tried.
+        `links`: those to the guest agent that are tried. `reread`: what a reload finds.
         """
         settings, said = self.settings(fake is not None, **more), Said()
         if fake is not None:
             fake.images.setdefault(FAKE_IMAGE, FakeImage())
         with trio.fail_after(seconds_max):
             loop = open_loop(lambda context: None)
-            async with loop, serve(settings, say=said, engine=fake, links=links) as server:
+            async with loop, serve(settings, say=said, engine=fake, links=links, reread=reread) as server:
                 harness = Harness(server, settings, said, fake, self.folder, self.engine)
                 yield harness
         self.check(harness, allow)

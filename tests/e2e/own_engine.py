@@ -6,7 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -66,7 +66,8 @@ class Way:
 class OwnDockerd:
     """A dockerd of the test's own, which it may kill. `host` stays the same over restarts."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        self.options = options
         self.folder = Path(mkdtemp(prefix="moorage-dockerd-"))  # short: a socket's path has 107 bytes at most
         self.host = f"unix://{self.folder}/engine.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +79,7 @@ class OwnDockerd:
             # In a network of its own: with --bridge none a dockerd deletes the bridge of the machine's.
             "unshare", "--net", str(program("dockerd")), "--host", self.host, "--data-root", f"{folder}/data",
             "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
-            "--bridge", "none", "--iptables=false", "--ip6tables=false",
+            "--bridge", "none", "--iptables=false", "--ip6tables=false", *self.options,
         ]  # fmt: skip
         environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":" + SYSTEM_PATH}
         with (folder / "log").open("ab") as log:
@@ -89,6 +90,11 @@ class OwnDockerd:
             while not await self._answers():
                 assert self._process.poll() is None, (folder / "log").read_text()[-2000:]
                 await trio.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def _answers(self) -> bool:
         try:
@@ -134,9 +140,9 @@ class OwnDockerd:
 
 
 @asynccontextmanager
-async def own_dockerd() -> AsyncIterator[OwnDockerd]:
-    """Started; ended at the end of the block with all that it left."""
-    dockerd = OwnDockerd()
+async def own_dockerd(options: Sequence[str] = ()) -> AsyncIterator[OwnDockerd]:
+    """Started, with more options; ended at the end of the block with all that it left."""
+    dockerd = OwnDockerd(options)
     try:
         await dockerd.start()
         yield dockerd

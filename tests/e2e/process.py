@@ -48,11 +48,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, image: str, more: Mapping[str, Any] = {}, **shutdown: float) -> AsyncIterator[Served]:
+async def served(
+    folder: Path, image: str, more: Mapping[str, Any] = {}, ssh: Mapping[str, Any] = {}, **shutdown: float
+) -> AsyncIterator[Served]:
     """Started and ready, its state in `folder`; killed at the end of the block if it still runs."""
     execution = {"container": {"Image": image}, "host": {"NetworkMode": "none"}, "imagePullPolicy": "Never", **more}
     settings = {
-        "ssh": {"listen": "127.0.0.1:0", "hostkeys": ["host_key"]},
+        "ssh": {"listen": "127.0.0.1:0", "hostkeys": ["host_key"], **ssh},
         "log": {"level": "debug"},
         "docker": {"execution": execution},
         "auth": {"users": {USER: {"authorizedKeys": ["user_key.pub"]}}},

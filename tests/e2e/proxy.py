@@ -34,8 +34,8 @@ class Proxy:
             await trio.sleep(0.01)
 
     async def until_idle(self) -> None:
-        """Return when nobody is connected."""
-        while self.connections:  # noqa: ASYNC110
+        """Return when nothing is under way: one connection may stay for the next request."""
+        while self.connections > 1:  # noqa: ASYNC110
             await trio.sleep(0.01)
 
     async def serve(self, client: trio.SocketStream) -> None:

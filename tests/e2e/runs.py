@@ -74,7 +74,8 @@ def run(
 
 def all_runs() -> dict[str, Run]:
     """By name, sorted. Imports the modules that hold them."""
-    for name in ("end", "engine", "fault", "pool", "program", "pull", "served", "served_end", "time"):
+    names = "end engine fault limits lost pool program pull reload rules served served_end time"
+    for name in names.split():
         import_module(f"tests.e2e.runs_{name}")
 
     return dict(sorted(RUNS.items()))

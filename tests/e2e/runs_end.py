@@ -1,5 +1,6 @@
 """How it ends: clients that are gone at every stage, logins refused, and the server's own shutdown."""
 
+import signal
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -64,7 +65,7 @@ gone(
     "connection-gone-while-pulling",
     "The client is killed while its image is pulled: nobody else waits for it, and the pull is let go.",
     until="DOCKER_IMAGE_PULL",
-    rows=("CN0308", "CT0205"),
+    rows=("CN0308", "CT1705"),
     says="MOORAGE_IMAGE_PULL_ABANDONED",
     image=SLOW_IMAGE,
 )
@@ -72,7 +73,7 @@ gone(
     "session-gone-while-pulling",
     "The same in mode session.",
     until="DOCKER_IMAGE_PULL",
-    rows=("SS0214", "CT0205"),
+    rows=("SS0214", "CT1705"),
     says="MOORAGE_IMAGE_PULL_ABANDONED",
     image=SLOW_IMAGE,
 )
@@ -116,7 +117,7 @@ gone(
     "The client is killed between two tries of a create whose answer is lost: what the first has made is removed.",
     "create_container: lose(unavailable)",
     until="DOCKER_CONTAINER_CREATE_FAILED",
-    rows=("CN0308", "CT0404|CT0308", "CT1201"),
+    rows=("CN0308", "CT0404|CT0308", "CT1221"),
 )
 gone(
     "connection-gone-while-the-exec-starts",
@@ -347,3 +348,32 @@ async def shutdown_refused(setup: Setup) -> None:
         assert (await client.wait(process)).err.startswith(ENDS_NOW)
         await harness.server.wait_stopped()
         assert "DOCKER_CONTAINER_STOP_FAILED" in harness.said
+
+
+# A client that is there no longer, and does not say so.
+
+
+@run("connection-frozen", end="the client is gone", rows=("CN0419", "CT1201"), needs=SSH)
+async def frozen(setup: Setup) -> None:
+    """The client's process is stopped in the middle: missed after interval x count, and its container removed."""
+    async with (
+        setup.harness(ssh={"client_alive_interval": 1.0, "client_alive_count_max": 2}) as harness,
+        harness.ssh_process("echo ready; cat") as process,
+    ):
+        assert process.stdout is not None
+        assert await process.stdout.receive_some() == b"ready\n"
+        process.send_signal(signal.SIGSTOP)
+        await harness.all_gone()
+        (details,) = harness.said.details("MOORAGE_CLIENT_SILENT")
+        assert details["why"] == "no sign of life for 2 s"
+
+
+@run("connection-no-ssh", end="closed by the server", rows=("CN0216",), needs=())
+async def no_ssh(setup: Setup) -> None:
+    """A browser: told in plain text that it is wrong here."""
+    async with setup.fake_harness() as harness:
+        async with await trio.open_tcp_stream("127.0.0.1", harness.port) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: example\r\n\r\n")
+            said = b"".join([piece async for piece in stream])
+        assert b"Invalid SSH identification string" in said
+        await harness.all_gone()

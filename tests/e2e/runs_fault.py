@@ -113,7 +113,7 @@ refused(
     "create_container: lose(internal)",
     why="the container could not be created: failpoint in create_container: the answer got lost",
     code="DOCKER_CONTAINER_CREATE_FAILED",
-    rows=("CT0304", "CT0305", "CT1201"),
+    rows=("CT0304", "CT0305", "CT1221"),
 )
 refused(
     "connection-create-out-of-time",
@@ -123,7 +123,7 @@ refused(
     + TOO_LATE.format(key="containerStart", seconds=0.4)
     + "; the last try: failpoint in create_container",
     code="DOCKER_CONTAINER_CREATE_FAILED",
-    rows=("CT0304", "CT0402", "CT1201"),
+    rows=("CT0304", "CT0402", "CT1221"),
     container_start=0.4,
 )
 

@@ -17,7 +17,7 @@ LATE = "delay(0.9)"
 NEVER = "fail(unavailable)"
 
 
-@run("connection-start-expires-pull", end="exit status 125", rows=("CT0204", "IM0406"), needs=(*SSH, "registry"))
+@run("connection-start-expires-pull", end="exit status 125", rows=("CT1704", "IM0406"), needs=(*SSH, "registry"))
 async def start_pull(setup: Setup) -> None:
     """containerStart ends during the pull, which nobody else waits for: it is let go."""
     async with (
@@ -43,12 +43,15 @@ def expires(name: str, limit: str, failpoint: str, row: str, code: str, about: s
     run(name, end="exit status 125", rows=(row,), needs=())(go)
 
 
+LOOK = "DOCKER_IMAGE_LISTING_FAILED"
 CREATE, ATTACH = "DOCKER_CONTAINER_CREATE_FAILED", "DOCKER_CONTAINER_ATTACH_FAILED"
 START = "DOCKER_CONTAINER_START_FAILED"
 EXEC_CREATE, EXEC_ATTACH = "DOCKER_EXEC_CREATE_FAILED", "DOCKER_EXEC_ATTACH_FAILED"
 
 # fmt: off
 for one in (
+    ("connection-start-expires-look",         "container_start", f"inspect_image: {LATE}",     "CT0204", LOOK,
+     "containerStart ends while the engine looks for the image: nobody says that it could not be pulled."),
     ("connection-start-expires-create",       "container_start", f"create_container: {LATE}",  "CT0306", CREATE,
      "containerStart ends while the engine creates; what it made all the same is removed."),
     ("connection-start-expires-create-again", "container_start", f"create_container: {NEVER}", "CT0402|CT0306", CREATE,

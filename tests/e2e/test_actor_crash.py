@@ -10,6 +10,7 @@ import trio
 from actors.actor import Actor
 from fsm.kernel import Answer, Cell, Kind
 from protocol.base import DeadlinePassed, Event
+from protocol.settings_limits import Limits
 from tests.e2e.harness import Client, Harness
 from tests.e2e.runs import Setup
 
@@ -86,11 +87,13 @@ async def test_a_step_that_fails(setup: Setup, kind: str, mode: str) -> None:
         await goes_on(other, standing)
 
 
-@pytest.mark.parametrize("kind", ["terminal", "signal"])
+@pytest.mark.parametrize("kind", ["terminal", "signal", "timer"])
 async def test_a_step_of_a_small_actor_that_fails(setup: Setup, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     points = ("resize_exec: delay(5)",) if kind == "terminal" else ("kill_container: delay(5)",)
     mode = "connection" if kind == "terminal" else "session"
-    async with setup.fake_harness(*points, mode=mode, allow=CRASHES) as harness, harness.client() as other:
+    limits = Limits(idle=600.0 if kind == "timer" else 0.0)
+    made = setup.fake_harness(*points, mode=mode, limits=limits, allow=CRASHES)
+    async with made as harness, harness.client() as other:
         standing = await bystander(other)
         async with harness.client() as victim:
             tty: dict[str, Any] = {"term_type": "xterm", "term_size": (80, 24)} if kind == "terminal" else {}
@@ -100,8 +103,8 @@ async def test_a_step_of_a_small_actor_that_fails(setup: Setup, kind: str, monke
                 process.send_signal("USR1")
             while not (found := actors(harness, kind)):
                 await harness.said.next()
-            break_(found[0])
-            await crashed(harness, found[0].id)
+            break_(found[-1])
+            await crashed(harness, found[-1].id)
             await victim.closed()
         await goes_on(other, standing)
 

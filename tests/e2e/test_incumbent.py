@@ -126,17 +126,11 @@ def test_a_typo_in_a_forwarding_mode_is_refused(word: str, tmp_path: Path) -> No
     assert out.getvalue().startswith(f"security.forwarding.forwardingMode: invalid mode: {word}; allowed: disable")
 
 
-@pytest.mark.parametrize(
-    ("section", "path"),
-    [
-        ("audit: {enable: true, format: binary, storage: file, intercept: {stdout: true}}", "audit.enable"),
-        ("configserver: {url: http://localhost}", "configserver.url"),
-    ],
-)
-def test_what_is_not_served_is_never_dropped_in_silence(section: str, path: str, tmp_path: Path) -> None:
+def test_what_is_not_served_is_never_dropped_in_silence(tmp_path: Path) -> None:
     out = io.StringIO()
+    section = "audit: {enable: true, format: binary, storage: file, intercept: {stdout: true}}"
     assert check_config(_file(tmp_path, f"{HEAD}{section}\n"), out) == 1
-    assert out.getvalue().startswith(f"{path}: ")
+    assert out.getvalue().startswith("audit.enable: ")
 
 
 def test_an_empty_list_and_an_empty_text_are_what_they_say(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from actors.session import SessionActor
 from actors.signal import SignalActor
 from actors.spare import SpareActor
 from actors.terminal import TerminalActor
+from actors.timer import TimerActor
 from fsm.kernel import Kind, Moved, Row
 from protocol import auth, container, image
 from protocol.base import DeadlinePassed, Effect, Event
@@ -28,6 +29,7 @@ LETTERS = {
     "image": "IM",
     "terminal": "TM",
     "signal": "SG",
+    "timer": "TI",
 }
 ACTORS = (
     ServerActor,
@@ -39,6 +41,7 @@ ACTORS = (
     ImageActor,
     TerminalActor,
     SignalActor,
+    TimerActor,
 )
 ACTOR_OF = {actor.kind.name: actor for actor in ACTORS}
 # An order that is let go of, without an outcome, when another is asked for or has succeeded.
@@ -59,7 +62,7 @@ PATIENT: Mapping[tuple[str, str], str] = {
     ("connection", "NEW"): "its first event is there before it is",
     ("connection", "LANDING"): "the container's own budget (containerStart) ends it",
     ("connection", "SERVING"): "it waits for people",
-    ("connection", "DRAINING"): "the server's grace and kill deadlines end it",
+    ("connection", "DRAINING"): "the server's grace and kill deadlines end it, or those of its own limits",
     ("auth", "NEW"): "its first event is there before it is",
     ("auth", "IDLE"): "it waits for people; the connection's login grace ends it",
     ("auth", "PROMPTING"): "it waits for people; the connection's login grace ends it",
@@ -77,6 +80,9 @@ PATIENT: Mapping[tuple[str, str], str] = {
     ("terminal", "UNOPENED"): "its first event is there before it is",
     ("terminal", "IDLE"): "it waits for people",
     ("signal", "UNSENT"): "its first event is there before it is",
+    ("timer", "NEW"): "its first event is there before it is",
+    ("timer", "MEASURING"): "its own actor answers at once",
+    ("timer", "MEASURING_AGAIN"): "its own actor answers at once",
 }
 
 

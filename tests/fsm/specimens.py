@@ -17,12 +17,15 @@ from protocol.connection import (
     AuthFailed,
     ConnectionOpened,
     Disconnected,
+    LimitPassed,
     RequestRefused,
     SessionEnded,
+    TerminateWanted,
 )
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
 from protocol.image import ImageWanted, WaiterLeft
-from protocol.server import Listening, SuccessorCame, SuccessorFailed, SuccessorReady
+from protocol.limits import LimitReached
+from protocol.server import Listening
 from protocol.session import (
     ChannelOpened,
     CommandForced,
@@ -39,6 +42,8 @@ from protocol.session import (
 from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.spare import SpareWanted
 from protocol.terminal import SizeWanted, TerminalOpened
+from protocol.timer import IdleMeasured, TimerStarted
+from tests.fsm.specimens_server import OF_SERVER, OWN_FIELDS
 
 Values = dict[str, Any]
 
@@ -46,6 +51,11 @@ BIG, SMALL, NONE = Size(columns=132, rows=43), Size(columns=80, rows=24), Size(c
 TERMED = ContainerExited(status=143)
 FAILED = ContainerFailed(code="DOCKER_CONTAINER_START_FAILED", why="the container could not be started: no")
 LANDED = ContainerLanded(container="ct", id="c0")
+STARTED = TimerStarted(connection="cn", limit="idle", allowed_s=600.0, warns=True, seconds={"warn": 540.0})
+OF_USER = LimitReached(what="connections", whose="user", may=2)
+OF_ADDRESS = LimitReached(what="connections", whose="address", may=9)
+CONTAINERS = LimitReached(what="containers", whose="user", may=1)
+LOGINS = LimitReached(what="logins", whose="address", may=5, period_s=60.0, wait_s=12.0)
 OWN = {"mode": "session", "container": "ct", "landed": "c0", "target": "c0"}
 SERVED = {"served": True, "runs_in": "ct", "target": "12"}
 PTY = {"pty": True, "size": SMALL, "terminal": "ss-tty"}
@@ -81,18 +91,30 @@ SPECIMENS: Mapping[str, Specimen] = {
             "a code too early": {"factor": "totp", "sources": ("users",)},
             "at a provider": {"factor": "oidc", "sources": ("token",)},
             "authorizes": {"authorizes": True},
+            "configures": {"configures": True},
+            "authorizes and configures": {"authorizes": True, "configures": True},
             "renamed": {"username": "anna"},
         },
         {
             "NEW": {"given": "", "username": "", "ways": (), "attempt": 0},
             "AUTHORIZING": {"passed": ("password",), "sources": ("authz",)},
             "AUTHORIZING_AGAIN": {"passed": ("password",), "sources": ("authz",)},
+            "CONFIGURING": {"passed": ("password",), "sources": ("config",)},
+            "CONFIGURING_AGAIN": {"passed": ("password",), "sources": ("config",)},
             "SHOWING": {"factor": "oidc", "sources": ("device",)},
             "POLLING": {"factor": "oidc", "sources": ("token",)},
             "PENDING": {"factor": "oidc", "sources": ("token",)},
         },
     ),
     "signal": Specimen({"session": "ss", "id": "c0", "signal": "TERM"}, TRIED),
+    "timer": Specimen(
+        {"connection": "cn", "allowed_s": 600.0, "quiet_s": 540.0},
+        {
+            "total": {"limit": "total"},
+            "nobody is warned": {"warns": False},
+            "total, nobody is warned": {"limit": "total", "warns": False},
+        },
+    ),
     "terminal": Specimen(
         {"target": "exec", "id": "e0", "wanted": SMALL, "sent": SMALL},
         {**TRIED, "a newer size waits": {"wanted": BIG}, "in a container": {"target": "container", "id": "c0"}},
@@ -109,11 +131,16 @@ SPECIMENS: Mapping[str, Specimen] = {
             "served": {"link": "socket"},
             "served, attached": {"link": "attach"},
             "session mode, served": {"mode": "session", "owner": "ss", "link": "socket"},
+            "a create is lost": {"is_uncertain": True},
         },
-        {"ABSENT": {"container": "", "owner": "", "image": "", "id": ""}, "RESOLVING": {"id": ""}},
+        {
+            "ABSENT": {"container": "", "owner": "", "image": "", "id": ""},
+            "RESOLVING": {"id": ""},
+            "PULLING": {"id": ""},
+        },
     ),
     "connection": Specimen(
-        {"image": "busybox:1", "container": "ct", "sessions": ("ss",)},
+        {"image": "busybox:1", "called": "ct", "container": "ct", "sessions": ("ss",)},
         {
             "session mode": {"mode": "session", "container": ""},
             "no session": {"sessions": ()},
@@ -122,8 +149,10 @@ SPECIMENS: Mapping[str, Specimen] = {
             "draining, no session": {"drain": True, "sessions": ()},
             "landed": {"landed": LANDED},
             "failed": {"failed": FAILED},
+            "with timers": {"timers": ("ti-idle", "ti-total")},
+            "its time is over": {"passed": LimitPassed(code="MOORAGE_LIMIT_TOTAL", why="it is over")},
         },
-        {"NEW": {"sessions": (), "image": "", "container": ""}, "HANDSHAKING": {"sessions": ()}},
+        {"NEW": {"sessions": (), "image": "", "called": "", "container": ""}, "HANDSHAKING": {"sessions": ()}},
     ),
     "session": Specimen(
         {"session": "ss", "connection": "cn", "image": "busybox:1", "landed": "c0", "target": "e0"},
@@ -170,19 +199,28 @@ FIELDS: Values = {
     "line": "1 of 2 MB", "status": 7, "remote": "192.0.2.1:40000", "username": "ann", "method": "publickey",
     "what": "x11-req", "name": "orphan", "image_id": "sha256:0", "waiter": "w1", "reference": "busybox:1",
     "can_size_first": False, "term": "xterm", "size": BIG, "program": "exec", "signal": "TERM", "exec": "e1",
-    "listen": ("127.0.0.1:2222",), "attempt": 3, "factor": "password", "sources": ("users", "webhook"),
-    "verdict": "yes", "authorizes": False, "ways": (("password",),),
-    "argv": ("moorage", "serve"), "version": "2", "sent_for": True,
-    "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable", "dice": 0.5,
+    "listen": ("127.0.0.1:2222",), "asked_by": "SIGHUP", "changes": ("state: added",), "attempt": 3,
+    "factor": "password", "sources": ("users", "webhook"), "verdict": "yes", "authorizes": False, "configures": False,
+    "ways": (("password",),), "origin": "key", "pid": 12, "spare": "sp", "target": "exec", "fault": "unavailable",
+    "dice": 0.5, "limit": "idle", "allowed_s": 600.0, "warns": True, "idle_s": 540.0,
 }  # fmt: skip
 
-# Where a name means something else to one machine.
-OWN_FIELDS: Mapping[str, Values] = {Listening.__module__: {"attempt": "b.1"}}
-
 VARIANTS: dict[type[Event], Mapping[str, Values]] = {
-    ConnectionOpened: {"session mode": {"mode": "session"}},
-    Authenticated: {},
-    LoginBegun: {"authorizes": {"authorizes": True}},
+    ConnectionOpened: {"session mode": {"mode": "session"}, "enough of its address": {"reached": OF_ADDRESS}},
+    Authenticated: {
+        "as it connected": {"mode": "", "image": ""},
+        "session mode": {"mode": "session", "image": "other:1"},
+        "may not choose": {"unsettled": "template", "template": "gpu", "rules": ("lab",)},
+        "no settings": {"unsettled": "config"},
+        "with a timer": {"timers": {"ti-idle": STARTED}},
+        "enough of its user": {"reached": OF_USER},
+        "enough containers": {"reached": CONTAINERS},
+        "too soon": {"reached": LOGINS},
+    },
+    TimerStarted: {"total": {"limit": "total"}, "nobody is warned": {"warns": False}},
+    IdleMeasured: {"something moved": {"idle_s": 41.5}},
+    TerminateWanted: {"by a limit": {"by": "MOORAGE_LIMIT_TOTAL"}},
+    LoginBegun: {"authorizes": {"authorizes": True}, "configures": {"configures": True}},
     NameGiven: {},
     AttemptMade: {
         "a code": {"factor": "totp"},
@@ -203,7 +241,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "her own name": {"username": "ann"},
     },
     AuthFailed: {},
-    Disconnected: {"in order": {"why": ""}},
+    Disconnected: {"in order": {"why": ""}, "no ssh": {"cause": "not_ssh"}, "silent": {"cause": "silent"}},
     SessionEnded: {"another's": {"session": "s3"}},
     ContainerExited: {"by TERM": {"status": 143}, "out of memory": {"status": 137, "oom": True}},
     ContainerWanted: {"session mode": {"mode": "session"}, "served": {"link": "socket"}},
@@ -221,7 +259,11 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "another waiter": {"waiter": "w3"},
     },
     WaiterLeft: {"another's": {"waiter": "w3"}},
-    ChannelOpened: {"session mode": {"mode": "session"}, "sizes first": {"can_size_first": True}},
+    ChannelOpened: {
+        "session mode": {"mode": "session"},
+        "sizes first": {"can_size_first": True},
+        "nothing to run in": {"failed": FAILED},
+    },
     EnvOffered: {
         "not taken": {"taken": False, "why": "too many"},
         "forbidden": {"taken": False, "why": "no", "refused_by": "security"},
@@ -233,6 +275,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "by the policy": {"refused_by": "forwarding"},
         "reverse": {"refused_by": "reverse_forwarding"},
         "enough": {"refused_by": "max_sessions"},
+        "limits": {"refused_by": "limits"},
     },
     ProgramWanted: {
         "shell": {"program": "shell"},
@@ -243,6 +286,7 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
         "shell forbidden": {"program": "shell", "admitted": False, "why": "no", "refused_by": "security"},
         "subsystem forbidden": {"program": "subsystem", "admitted": False, "why": "no", "refused_by": "security"},
         "commands off": {"admitted": False, "why": "no", "refused_by": "dockerrun"},
+        "one too many": {"admitted": False, "why": "no", "refused_by": "limits"},
         "too long for env": {"admitted": False, "why": "no", "refused_by": "environment"},
     },
     WindowChanged: {"of zero": {"size": NONE}, "of no height": {"size": Size(columns=80, rows=0)}},
@@ -258,14 +302,12 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     SignalOrdered: {},
     SizeWanted: {},
     TerminalOpened: {"no size": {"size": None}, "container": {"target": "container"}},
-    Listening: {},
-    SuccessorCame: {"by itself": {"sent_for": False}, "another": {"attempt": "b.2"}},
-    SuccessorReady: {"another": {"attempt": "b.2"}},
-    SuccessorFailed: {"another": {"attempt": "b.2"}},
+    **OF_SERVER,
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.
 CROSSED = (
     Answered,
+    Authenticated,
     ContainerExited,
     ContainerLanded,
     ProgramExited,
@@ -285,28 +327,14 @@ FIRST = (
     SignalOrdered,
     TerminalOpened,
     Listening,
+    TimerStarted,
 )
-OPTIONAL = frozenset(
-    {
-        "refused_by",
-        "probe",
-        "flaw",
-        "limited",
-        "wait",
-        "core",
-        "served",
-        "link",
-        "error",
-        "bytes_in",
-        "bytes_out",
-        "oom",
-        "taken",
-        "admitted",
-        "by",
-        "client",
-        "command",
-    }
-)
+# fmt: off
+OPTIONAL = frozenset({
+    "refused_by", "probe", "flaw", "limited", "wait", "core", "served", "link", "error", "bytes_in",
+    "bytes_out", "oom", "taken", "admitted", "by", "client", "command", "timers", "failed", "reached",
+})
+# fmt: on
 
 
 def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event]:
@@ -314,7 +342,7 @@ def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event
     fields = {name: FIELDS[name] for name in event.__struct_fields__ if name not in OPTIONAL and name in FIELDS}
     if "seconds" in event.__struct_fields__:
         fields["seconds"] = dict(seconds)
-    usual = event(**{**fields, **{k: v for k, v in OWN_FIELDS.get(event.__module__, {}).items() if k in fields}})
+    usual = event(**{**fields, **OWN_FIELDS.get(event, {})})
     found = {"": usual}
     if issubclass(event, Fault):
         for fault in get_args(FaultClass):

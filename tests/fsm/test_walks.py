@@ -11,6 +11,7 @@ from tests.fsm.walks_connection import ConnectionWorld
 from tests.fsm.walks_container import ContainerWorld
 from tests.fsm.walks_server import ServerWorld
 from tests.fsm.walks_session import SessionWorld
+from tests.fsm.walks_timer import TimerWorld
 
 WALKS = {
     ServerWorld: 2000,
@@ -22,6 +23,7 @@ WALKS = {
     ConnectionWorld: 3000,
     AuthWorld: 15000,
     SessionWorld: 14000,
+    TimerWorld: 300,
 }
 
 

@@ -23,6 +23,7 @@ from protocol.image import (
     ImageFailed,
     ImageFound,
     ImageInspectFailed,
+    ImagePullBegan,
     ImagePulled,
     ImageReady,
     ImageWanted,
@@ -185,6 +186,12 @@ class ImageWorld(World):
             case Tell(to=to, event=event):
                 self.expect(to in self.waiting, f"{to} does not wait")
                 self.heard.append((to, event))
+
+    def always(self) -> None:
+        began = [to for to, event in self.heard if isinstance(event, ImagePullBegan)]
+        self.expect(len(began) == len(set(began)), "told twice that a pull began")
+        pulls = self.cell.state in ("PULLING", "PULLING_AGAIN")
+        self.expect(not pulls or set(self.waiting) <= set(began), "waits for a pull and does not know it")
 
     def at_end(self) -> None:
         ends = [to for to, event in self.heard if isinstance(event, ImageReady | ImageFailed)]

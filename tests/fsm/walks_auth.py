@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fsm.auth import AUTH
+from fsm.auth_rows import AUTH
 from fsm.kernel import Kind
 from protocol.auth import (
     Answered,
@@ -45,6 +45,7 @@ class AuthWorld(World):
     def __init__(self, kind: Kind, seed: int) -> None:
         super().__init__(kind, seed)
         self.authorizes = self.dice.random() < 0.6
+        self.configures = self.dice.random() < 0.7
         self.honest = self.dice.choice((0.2, 0.6, 0.95))
         self.fickle = self.dice.choice((0.0, 0.05, 0.3))  # drops what it began
         self.lag = self.dice.choice((0.5, 0.03))  # how soon an answer to what was dropped is heard
@@ -52,6 +53,7 @@ class AuthWorld(World):
         self.name, self.attempt = "", 0
         self.made: AttemptMade | None = None  # without a reply yet
         self.prompt = self.gone = self.granted = self.authorized = False
+        self.configured: bool | None = None  # what the webhook has said about settings
         self.asks: list[Ask] = []  # under way; more than one when an answer crosses a drop
         self.late: list[Event] = []  # answers to what was dropped
         self.crossing: list[Event] = []  # what the client sent before it heard the reply
@@ -63,7 +65,8 @@ class AuthWorld(World):
                 connection="cn",
                 remote="192.0.2.1:4",
                 authorizes=self.authorizes,
-                seconds={"authorize": 9.0, "device": 9.0},
+                configures=self.configures,
+                seconds={"authorize": 9.0, "device": 9.0, "configure": 9.0},
             )
         )
         self.take(self._name())
@@ -89,6 +92,7 @@ class AuthWorld(World):
         return ClientLeft()
 
     def _name(self) -> Event:
+        self.configured = None
         self.name = self.dice.choice(tuple(WAYS))
         self.proved = []
         return NameGiven(username=self.name, ways=WAYS[self.name])
@@ -126,6 +130,8 @@ class AuthWorld(World):
 
     def _source(self) -> Event:
         ask = self.asks.pop()
+        if ask.source == "config":
+            return self._config(ask.attempt)
         if not self.ok():
             fault = self.fault(AskFailed)
             return _of_attempt(fault, ask.attempt)
@@ -143,6 +149,14 @@ class AuthWorld(World):
         named: dict[str, Any] = {"username": "mal", "ways": (self.their_ways,)} if self.names_other else {}
         return Answered(attempt=ask.attempt, verdict=verdict, **named)
 
+    def _config(self, attempt: int) -> Event:
+        if not self.ok() or self.dice.random() < 0.3:
+            return _of_attempt(self.fault(AskFailed), attempt)
+        self.configured = self.dice.random() < 0.6
+        return Answered(
+            attempt=attempt, verdict="yes" if self.configured else "no", why="" if self.configured else "no"
+        )
+
     def asked(self, effect: Effect) -> None:
         match effect:
             case Ask():
@@ -151,6 +165,9 @@ class AuthWorld(World):
                 self.expect(
                     effect.source != "authz" or tuple(self.proved) in WAYS[self.name], "the last word too early"
                 )
+                let_in = self.authorized or not self.authorizes
+                is_late_enough = tuple(self.proved) in WAYS[self.name] and let_in
+                self.expect(effect.source != "config" or is_late_enough, "settings for somebody who is not let in")
                 self.asks.append(effect)
             case CancelAsk():
                 if self.asks and self.dice.random() < 0.5:  # too late: it is in the mailbox already
@@ -177,6 +194,9 @@ class AuthWorld(World):
                 self.expect(self.authorized or not self.authorizes, "let in without the last word")
                 self.expect(not self.names_other or len(self.proved) == 1, "one factor of several is another's")
                 self.expect(not self.names_other or len(self.their_ways) == 1, "around another's second factor")
+                is_told = reply.unsettled != ""
+                self.expect(self.configures or not is_told, "no settings, and nobody was asked for them")
+                self.expect(not self.configures or is_told is not self.configured, "settings that nobody has given")
                 self.granted = True
             case "partial":
                 part = tuple(self.proved)

@@ -2,8 +2,9 @@
 
 from typing import get_args
 
-from fsm.connection import CONNECTION
+from fsm.connection_rows import CONNECTION
 from fsm.kernel import Kind
+from protocol import codes
 from protocol.base import Effect, Event, Tell
 from protocol.connection import (
     AbortConnection,
@@ -13,19 +14,29 @@ from protocol.connection import (
     CloseConnection,
     CloseWanted,
     ConnectionOpened,
+    DisconnectCause,
     Disconnected,
     DrainWanted,
     LandContainer,
+    LimitNears,
+    LimitPassed,
     RequestRefused,
     SessionEnded,
     SessionOpened,
     ShimFailed,
+    StartTimer,
     TerminateWanted,
 )
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerProgressed, StopWanted
+from protocol.limits import Counted, LimitReached
+from protocol.settings import ExecutionMode
+from protocol.timer import TimerStarted, TimerStopped
 from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"login_grace": 60.0, "farewell": 10.0, "close": 10.0}
+IDLE = TimerStarted(connection="cn", limit="idle", allowed_s=600.0, warns=True, seconds={"warn": 540.0})
+PASSED = LimitPassed(code="MOORAGE_LIMIT_IDLE", why="it is over")
+NEARS = LimitNears(code="MOORAGE_LIMIT_IDLE_NEAR", why="it is nearly over")
 SERVER = (DrainWanted, TerminateWanted, CloseWanted)
 
 
@@ -37,6 +48,7 @@ class ConnectionWorld(World):
     def __init__(self, kind: Kind, seed: int) -> None:
         super().__init__(kind, seed)
         self.own = self.dice.random() < 0.3
+        self.image = "busybox"
         self.container = "absent"  # then landing, and landed or failed; and exited
         self.sessions: list[str] = []
         self.heard: dict[str, list[Event]] = {}
@@ -44,6 +56,9 @@ class ConnectionWorld(World):
         self.stops: list[Event] = []
         self.count = 0
         self.shutdown = self.dice.choice((0, 0, 0, 1, 2))  # it may come when the server ends already
+        self.timed = self.dice.choice((0.0, 0.0, 0.05, 0.2))
+        self.timer = "none"  # then runs, and stopped
+        self.full: Counted | None = self.dice.choice((None, None, None, "connections", "containers", "logins"))
         self.logged_in = self.closing = self.aborted = self.gone = False
         self.sociable = self.dice.choice((0.0, 0.1, 0.4))
         self.leaves = self.dice.choice((0.0, 0.02, 0.1))
@@ -57,6 +72,7 @@ class ConnectionWorld(World):
                 image="busybox",
                 container="ct",
                 seconds=SECONDS,
+                reached=self._reached("connections") if self.dice.random() < 0.1 else None,
             )
         )
 
@@ -77,6 +93,8 @@ class ConnectionWorld(World):
             found.append((self.stops_at, self._server))
         if self.crashes:
             found.append((self.crashes, lambda: ShimFailed(why="ours")))
+        if self.timer == "runs" or (self.timer == "stopped" and not self.fair):  # it may cross our stop
+            found += [(self.timed, lambda: NEARS), (self.timed, lambda: PASSED)]
         return found
 
     def _of_client(self) -> list[Choice]:
@@ -95,8 +113,36 @@ class ConnectionWorld(World):
         return RequestRefused(what="tcpip-forward", why="no", refused_by=by)
 
     def _logs_in(self) -> Event:
+        """With settings of its own at times: another mode, another image; or with none at all."""
         self.logged_in = True
-        return Authenticated(username="ann", method="password")
+        reached = self._reached(self.full) if self.full else None
+        timers = {"ti": IDLE} if self.timed and not reached else {}
+        match self.dice.random():
+            case chance if chance < 0.3:
+                self.own = self.dice.random() < 0.5
+                mode: ExecutionMode = "session" if self.own else "connection"
+                self.image = "own"
+                return Authenticated(
+                    username="ann",
+                    method="password",
+                    rules=("r",),
+                    mode=mode,
+                    image="own",
+                    reached=reached,
+                    timers=timers,
+                )
+            case chance if chance < 0.4:
+                why = ContainerFailed(code="BACKEND_CONFIG_ERROR", why=codes.BACKEND_CONFIG_ERROR.user)
+                self.news.append(why)
+                return Authenticated(username="ann", method="password", unsettled="config", why="no")
+            case chance if chance < 0.5:
+                text = codes.MOORAGE_TEMPLATE_REFUSED.user.format(template="gpu")
+                self.news.append(ContainerFailed(code="MOORAGE_TEMPLATE_REFUSED", why=text))
+                return Authenticated(username="ann", method="password", template="gpu", unsettled="template", why="no")
+        return Authenticated(username="ann", method="password", reached=reached, timers=timers)
+
+    def _reached(self, what: Counted) -> LimitReached:
+        return LimitReached(what=what, whose="user", may=2)
 
     def _opens(self) -> Event:
         self.count += 1
@@ -120,7 +166,9 @@ class ConnectionWorld(World):
 
     def _disconnected(self) -> Event:
         self.gone = True
-        return Disconnected(why=self.dice.choice(("", "reset by peer")))
+        return Disconnected(
+            why=self.dice.choice(("", "reset by peer")), cause=self.dice.choice(get_args(DisconnectCause))
+        )
 
     def _server(self) -> Event:
         """Drain, terminate, close, in this order, each perhaps more than once."""
@@ -140,16 +188,22 @@ class ConnectionWorld(World):
             if not isinstance(event, ContainerProgressed):
                 self.news.append(event)
             self.expect(all(self.heard[session][told[session] :] == [event] for session in ours), "not told the news")
-        if isinstance(event, TerminateWanted) and self.cell.state == "DRAINING":
-            self.expect(all(self.heard[session][told[session] :] == [event] for session in ours), "not told to end")
-            self.expect(self.own or event in self.stops, "the container is not told to end")
+        if isinstance(event, LimitNears) and before != "STRANDED":
+            self.expect(all(self.heard[session][told[session] :] == [event] for session in ours), "nobody is warned")
+        if isinstance(event, TerminateWanted | LimitPassed) and self.cell.state == "DRAINING":
+            last = TerminateWanted(why=event.why, by=event.code) if isinstance(event, LimitPassed) else event
+            self.expect(all(self.heard[session][told[session] :] == [last] for session in ours), "not told to end")
+            self.expect(self.own or last in self.stops, "the container is not told to end")
         if isinstance(event, SessionOpened) and self.news:
             self.expect(len(self.heard[event.session]) == 1, "a late session is told what the others know")
+            stranded = self.container == "absent"
+            self.expect(not stranded or self.heard[event.session] == self.news, "told another reason")
 
     def asked(self, effect: Effect) -> None:
         match effect:
-            case LandContainer(container="ct", image="busybox"):
+            case LandContainer(container="ct", image=self.image):
                 self.expect(not self.own and self.container == "absent" and self.logged_in, "a container too many")
+                self.expect(self.full is None, "a container for one who has come too much")
                 self.container = "landing"
             case CloseConnection(why=why):
                 self.expect(not self.closing and why != "", "closed twice, or without a reason")
@@ -157,6 +211,12 @@ class ConnectionWorld(World):
             case AbortConnection():
                 self.expect(self.closing, "cut off before it is closed")
                 self.aborted = True
+            case StartTimer(timer="ti", started=started):
+                self.expect(started == IDLE and self.timer == "none", "another timer")
+                self.timer = "runs"
+            case Tell(to="ti", event=TimerStopped()):
+                self.expect(self.timer != "none", "there is no timer to stop")
+                self.timer = "stopped"
             case Tell(to="ct", event=event):
                 known = self.container != "absent" or isinstance(event, StopWanted)  # one that is not there is stopped
                 self.expect(known, "there is no container to tell")
@@ -175,3 +235,4 @@ class ConnectionWorld(World):
         self.expect(self.gone, "ended with the client still there")
         stopped = any(isinstance(event, StopWanted) for event in self.stops)
         self.expect(stopped or self.container == "absent", "the container is left")
+        self.expect(self.timer != "runs", "a timer is left")

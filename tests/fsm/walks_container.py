@@ -26,6 +26,7 @@ from protocol.container import (
     ContainerWanted,
     CreateContainer,
     CreateFailed,
+    ExpectOrphan,
     KillContainer,
     KillFailed,
     LeaveImage,
@@ -41,7 +42,7 @@ from protocol.container import (
     WaitFailed,
     WantImage,
 )
-from protocol.image import ImageFailed, ImageReady, PullProgressed
+from protocol.image import ImageFailed, ImagePullBegan, ImageReady, PullProgressed
 from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0, "link": 2.0}
@@ -55,6 +56,9 @@ class ContainerWorld(World):
     def __init__(self, kind: Kind, seed: int) -> None:
         super().__init__(kind, seed)
         self.exists = self.runs = self.attached = self.stdin_is_lost = False
+        self.comes = False  # a create whose answer was lost is not over
+        self.looked_for = False  # by the sweep
+        self.started = False  # whether or not we were told
         self.orders: deque[Effect] = deque()
         self.waits = False  # AwaitExit is under way
         self.resolves = False  # the image actor has us in its list
@@ -89,7 +93,7 @@ class ContainerWorld(World):
     def choices(self) -> list[Choice]:
         found: list[Choice] = [(self.speed, self._answer)] if self.orders else []
         if self.resolves:
-            found += [(0.5, lambda: PullProgressed(line="1 of 2 MB")), (0.5, self._image)]
+            found += [(0.5, self._pulls), (0.5, self._image)]
         if self.waits and not (self.exists and self.runs):
             found.append((0.2, self._exited))
         if self.agent == "asked for" and self.runs:
@@ -113,11 +117,13 @@ class ContainerWorld(World):
         match effect:
             case CreateContainer():
                 if well:
-                    self.exists = True
+                    self.exists, self.comes = True, False
                     return ContainerCreated(id="c0")
                 # A permanent answer is the engine's own, so nothing was made now; of the others the answer may be lost.
                 fault = self.fault(CreateFailed)
-                self.exists = self.exists or (fault.fault in ("unavailable", "timeout") and self.dice.random() < 0.5)
+                if fault.fault in ("unavailable", "timeout", "internal"):
+                    self.exists = self.exists or self.dice.random() < 0.5
+                    self.comes = not self.exists and self.dice.random() < 0.5
                 return fault
             case AttachContainer(id="c0"):
                 self.expect(not self.stdin_is_lost, "attached to a container that reads nothing any more")
@@ -126,13 +132,16 @@ class ContainerWorld(World):
                     return ContainerAttached()
                 self.stdin_is_lost = self.dice.random() < 0.5  # the engine has attached us, and its answer got lost
                 return self.fault(AttachFailed)
-            case StartContainer(id="c0"):
+            case StartContainer(id="c0", again=again):
                 wanted = self.link == "attach" or (self.link == "none" and self.mode == "session")
                 self.expect(self.attached == wanted, "started before it is attached")
+                self.expect(again or not self.started, "started twice")
                 if well and self.exists:
-                    self.runs = True
+                    self.runs = self.started = True
                     return ContainerStarted()
-                return self.fault(StartFailed)
+                fault = self.fault(StartFailed)
+                self.started = self.started or (fault.fault in ("unavailable", "timeout") and self.dice.random() < 0.5)
+                return fault
             case KillContainer(id="c0"):
                 if well:
                     self.runs = self.runs and self.dice.random() < 0.5
@@ -142,10 +151,13 @@ class ContainerWorld(World):
                 return ContainerRenamed() if well else self.fault(RenameFailed)
             case RemoveContainer():
                 if well:
-                    self.exists = self.runs = self.waits = self.attached = self.stdin_is_lost = False
+                    self.exists = self.runs = self.waits = self.attached = self.stdin_is_lost = self.started = False
                     return ContainerRemoved()
                 return self.fault(RemoveFailed)
         raise Wrong(f"an order to somebody else: {effect}")
+
+    def _pulls(self) -> Event:
+        return ImagePullBegan() if self.cell.state == "RESOLVING" else PullProgressed(line="1 of 2 MB")
 
     def _image(self) -> Event:
         self.resolves = False
@@ -167,7 +179,7 @@ class ContainerWorld(World):
         self.exists = self.exists and self.dice.random() < 0.7
         if self.waits:
             return self._exited()
-        return PullProgressed(line="late") if self.cell.state == "RESOLVING" else self._stop()
+        return PullProgressed(line="late") if self.cell.state == "PULLING" else self._stop()
 
     def _greets(self) -> Event:
         self.agent = "here"
@@ -204,6 +216,8 @@ class ContainerWorld(World):
             case AwaitAgent():
                 self.expect(self.link != "none" and self.agent == "none", "no agent, or asked for twice")
                 self.agent = "asked for"
+            case ExpectOrphan():
+                self.looked_for = True
             case (
                 CreateContainer()
                 | AttachContainer()
@@ -241,6 +255,7 @@ class ContainerWorld(World):
     def always(self) -> None:
         if self.cell.state in self.table.final:
             self.expect(not self.exists, f"alive in {self.cell.state}")
+            self.expect(self.looked_for or not self.comes, "it comes later, and nobody looks for it")
         if self.cell.state == "RUNNING":
             self.expect(any(isinstance(event, ContainerLanded) for event in self.told), "runs, and nobody knows")
             self.expect(self.waits, "runs unwatched")

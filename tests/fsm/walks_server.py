@@ -1,15 +1,23 @@
-"""What happens around the daemon's own machine: connections that end or do not, signals, and successors."""
+"""What happens around the daemon's own machine: connections that end or do not, signals, reloads, and successors."""
+
+from collections import deque
 
 from fsm.kernel import Kind, Moved
 from fsm.server import SERVER, ServerCell
 from protocol.base import Effect, Event
 from protocol.server import (
+    AdoptSettings,
     AllGone,
+    AnswerReload,
     CloseConnections,
     DrainConnections,
     EndAttempt,
     Listening,
     PassSockets,
+    ReadSettings,
+    ReloadWanted,
+    SettingsRead,
+    SettingsRefused,
     ShutdownWanted,
     StartSuccessor,
     StopAccepting,
@@ -46,6 +54,8 @@ class ServerWorld(World):
         self.stubborn = self.dice.random() < 0.5
         self.gone = False
         self.attempts: dict[str, Successor] = {}
+        self.reloads, self.reading = 0, deque[int]()
+        self.adopted, self.answered = set[int](), set[int]()
         self.rushed = self.dice.random() < 0.3  # signals come early
         if self.dice.random() < 0.95:
             seconds = {"grace": 20.0, "kill": 5.0, "gone": 20.0, "upgrade": 60.0}
@@ -55,6 +65,10 @@ class ServerWorld(World):
         if self.cell.state == "STARTING":
             return [(1.0, lambda: ShutdownWanted(why="TERM"))]
         found: list[Choice] = [(0.3 if self.fair or self.rushed else 0.03, lambda: ShutdownWanted(why="TERM"))]
+        if len(self.reading) < 3 and not self.fair:
+            found.append((0.15, self._reload_wanted))
+        if self.reading:
+            found.append((0.3, self._read))
         if self.done and not self.stubborn:
             found.append((0.3 if self.fair else 0.05, self._all_gone))
         if len(self.attempts) < ATTEMPTS_MAX and not self.fair:
@@ -74,6 +88,16 @@ class ServerWorld(World):
         if (one.started or one.lent) and not one.failed and one.ended != "":
             found.append((weight * (0.3 + self.storm), lambda: self._fails(id)))
         return found
+
+    def _reload_wanted(self) -> Event:
+        self.reloads += 1
+        return ReloadWanted(attempt=self.reloads, asked_by="SIGHUP")
+
+    def _read(self) -> Event:
+        attempt = self.reading.popleft()
+        if self.dice.random() < 0.4:
+            return SettingsRefused(attempt=attempt, fault="invalid", why="no host key")
+        return SettingsRead(attempt=attempt, changes=(), seconds={"grace": 1.0, "kill": 1.0})
 
     def _new(self, sent_for: bool) -> str:
         id = f"b.{len(self.attempts) + 1}"
@@ -104,6 +128,15 @@ class ServerWorld(World):
 
     def asked(self, effect: Effect) -> None:
         match effect:
+            case ReadSettings(attempt=reload):
+                self.reading.append(reload)
+            case AdoptSettings(attempt=reload):
+                self.expect(not self.done, "nothing is adopted by a server that is ending")
+                self.adopted.add(reload)
+            case AnswerReload(attempt=reload, why=refusal):
+                self.expect(reload not in self.answered, "a reload is answered once")
+                self.expect((reload in self.adopted) != bool(refusal), "what was adopted was not refused")
+                self.answered.add(reload)
             case StartSuccessor(attempt=id):
                 one = self.attempts[id]
                 self.expect(one.sent_for and not one.started, f"{id} is started without a wish, or twice")
@@ -142,5 +175,7 @@ class ServerWorld(World):
             self.expect(bool(self.attempts[self.cell.attempt].ended), "nobody was told why it failed")
 
     def at_end(self) -> None:
+        unread = set(range(1, self.reloads + 1)) - self.answered
+        self.expect(unread == set(self.reading), "a reload was never answered")
         hard = self.done == list(self.ORDER)
         self.expect(self.gone or hard or not self.done, "given up before all was tried")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fsm.kernel import Kind
 from fsm.session_rows import SESSION
 from protocol.base import Effect, Event, Size, Tell
-from protocol.connection import LandContainer, SessionEnded, TerminateWanted
+from protocol.connection import LandContainer, LimitNears, SessionEnded, TerminateWanted
 from protocol.container import (
     ContainerExited,
     ContainerFailed,
@@ -55,11 +55,14 @@ from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"command_start": 60.0, "exit_code": 60.0, "close": 10.0, "window": 60.0, "signal": 60.0}
 REFUSED_BY = {
-    "shell": ("security",),
-    "exec": ("", "security", "dockerrun", "environment"),
-    "subsystem": ("", "security", "environment"),
+    "shell": ("security", "limits"),
+    "exec": ("", "security", "dockerrun", "environment", "limits"),
+    "subsystem": ("", "security", "environment", "limits"),
 }
-ASIDE = ("MOORAGE_TERMINATING", "SECURITY_TTY_REJECTED", "SECURITY_SIGNAL_REJECTED")  # not why it ended
+NEARS = LimitNears(code="MOORAGE_LIMIT_IDLE_NEAR", why="it is nearly over")
+# Not why it ended.
+LIMIT = "MOORAGE_LIMIT_TOTAL"
+ASIDE = ("MOORAGE_TERMINATING", "SECURITY_TTY_REJECTED", "SECURITY_SIGNAL_REJECTED", LIMIT, "MOORAGE_LIMIT_IDLE_NEAR")
 SIGNALS = {"TERM": 143, "INT": 130, "KILL": 137}
 
 
@@ -124,8 +127,12 @@ class SessionWorld(World):
         if self.ordered:
             found.append((0.5, self._delivered))
         if self.shutdown and not self.fair:
-            found.append((self.shutdown, lambda: TerminateWanted(why="the server is shutting down")))
+            found += [(self.shutdown, self._terminates), (self.shutdown, lambda: NEARS)]
         return found
+
+    def _terminates(self) -> Event:
+        by = self.dice.choice(("", LIMIT))
+        return TerminateWanted(why="the server is shutting down", by=by)
 
     def _of_client(self) -> list[Choice]:
         found: list[Choice] = []
@@ -350,6 +357,9 @@ class SessionWorld(World):
     def _judge(self, exit_: SendExit) -> None:
         """The program's own end, or a sentence with a code why not."""
         own = self.seen is not None and not self.own
+        turned_away = exit_.status == 125 and any(sentence.code == LIMIT for sentence in self.told)
+        if turned_away:
+            return
         if self.exited is not None and not spoken_of(self.told):
             told = (self.exited.status, self.exited.signal)
             self.expect((exit_.status, exit_.signal) == told, "another end than the agent told")

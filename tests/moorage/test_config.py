@@ -8,7 +8,7 @@ import asyncssh
 import msgspec
 import pytest
 
-from moorage.config import FILE_BYTES_MAX, VALUES_MAX, Unreadable, check_config, load
+from moorage.config import FILE_BYTES_MAX, HARDENING, VALUES_MAX, Unreadable, check_config, load
 from protocol.settings import Settings
 from protocol.settings_read import SettingsError
 
@@ -23,7 +23,7 @@ OLD_KEYS = {
     "containerssh-0.3-dump.yaml": ["listen", "dockerrun", "kuberun"],
 }
 # What is read for the sake of old files: the commented one, which is for new ones, need not show it.
-NOT_SHOWN = ("dockerrun", "listen", "configserver", "metrics", "health", "audit", "geoip")
+NOT_SHOWN = ("dockerrun", "listen", "metrics", "health", "audit", "geoip")
 HEAD = f"ssh: {{hostkeys: [host_key]}}\nauth: {{users: {{alice: {{passwordHash: '{HASH}'}}}}}}\n"
 
 
@@ -73,6 +73,7 @@ def test_the_examples_are_there() -> None:
         "keys-command.yaml",
         "webhooks.yaml",
         "oidc.yaml",
+        "rules.yaml",
     }
     assert names >= {"moorage.yaml", "containerssh.yaml", "session.yaml", "private-registry.yaml", "minimal.json"}
 
@@ -89,6 +90,7 @@ def test_the_commented_file_shows_every_default_and_nothing_else(tmp_path: Path)
             "passwordHash": "",
             "totp": "",
             "methods": (),
+            "groups": (),
         }
     }
     for tree in (default, default["ssh"], default["auth"]):
@@ -138,7 +140,7 @@ def test_ok_and_remarks(tmp_path: Path) -> None:
     assert status == 0
     assert lines[0].startswith("warning: docker.timeouts.http: the number 60 has no unit")
     assert lines[0].endswith("(line 5)")
-    assert lines[1:] == ["ok"]
+    assert lines[1:] == [f"recommended: {HARDENING}", "ok"]
 
 
 def test_all_problems_in_the_order_of_the_file_with_their_lines(tmp_path: Path) -> None:
@@ -175,7 +177,10 @@ def test_both_values_of_a_repeated_key_are_one_problem_in_json_too(tmp_path: Pat
     body = f'{{"ssh": {{"hostkeys": ["host_key"], "banner": "a", "banner": "b"}}, {ways_in}}}'
     status, lines = _said(_file(tmp_path, body, "moorage.json"))
     assert (status, lines) == (1, ["ssh.banner: this key is given twice; keep one"])
-    assert _said(_file(tmp_path, body.replace(', "banner": "b"', ""), "moorage.json")) == (0, ["ok"])
+    assert _said(_file(tmp_path, body.replace(', "banner": "b"', ""), "moorage.json")) == (
+        0,
+        [f"recommended: {HARDENING}", "ok"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -357,3 +362,34 @@ def test_a_command_wants_an_account_that_exists(tmp_path: Path) -> None:
     text = "ssh: {hostkeys: [host_key]}\nauth: {authorizedKeysCommand: {command: [/bin/true], user: no-such-user}}\n"
     status, lines = _said(_file(tmp_path, text))
     assert status == 1 and "there is no account 'no-such-user'" in lines[0]
+
+
+# --- what containers may do --------------------------------------------------------------------------------------
+
+
+def test_hardening_is_recommended_until_the_file_says_something_about_it(tmp_path: Path) -> None:
+    base = (CONFIG / "examples" / "session.yaml").read_text()
+    assert "hardening" not in base
+    for said in ("hardening: engine", "hardening: strict"):
+        path = tmp_path / "session.yaml"
+        path.write_text(base.replace("  execution:\n", f"  execution:\n    {said}\n", 1))
+        status, lines = _said(_with_keys(path, tmp_path))
+        assert (status, lines) == (0, ["ok"])
+
+
+def test_a_link_to_the_folder_of_the_engines_socket_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "innocent").symlink_to(tmp_path / "engine")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine/e.sock")
+    path = tmp_path / "session.yaml"
+    text = (CONFIG / "examples" / "session.yaml").read_text()
+    bind = f"      Binds: ['{tmp_path}/innocent:/i']\n"
+    path.write_text(text.replace("      NetworkMode: none\n", f"      NetworkMode: none\n{bind}"))
+    status, lines = _said(_with_keys(path, tmp_path))
+    assert status == 1
+    (line,) = lines
+    assert line.startswith(f"docker.execution.host.Binds[0]: {tmp_path}/innocent is or holds the engine's socket; ")
+    path.write_text(path.read_text().replace("  execution:\n", "  execution:\n    allowDangerous: [engineSocket]\n", 1))
+    assert _said(_with_keys(path, tmp_path))[0] == 0

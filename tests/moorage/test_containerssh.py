@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from moorage.cli import main
-from moorage.config import check_config
+from moorage.config import HARDENING, check_config
 from moorage.containerssh import DIFFERENCES
 from tests.moorage.test_config import CONFIG, HEAD, _file, _with_keys
 
@@ -53,6 +53,7 @@ MET = {
     f"{EXECUTION}.exposeAuthMetadataAsEnv": ("docker: {execution: {exposeAuthMetadataAsEnv: true}}", ""),
     "docker.timeouts.http": ("docker: {connection: {host: 'tcp://h:1'}}", ""),
     "dockerrun": ("backend: dockerrun", ""),
+    "configserver": ("configserver: {url: 'http://x'}", ""),
     "security.maxSessions": ("security: {maxSessions: 10}", "security: {maxSessions: -1}"),
     "security.signal": ("security: {signal: {mode: disable}}", ""),
     "security": ("security: {env: {deny: [x]}}", "security: {env: {allow: []}}"),
@@ -105,7 +106,7 @@ def test_problems_and_remarks_are_told_as_well(tmp_path: Path) -> None:
 
 def test_only_when_it_is_asked_for(tmp_path: Path) -> None:
     path = _with_keys(CONFIG / "examples/containerssh.yaml", tmp_path)
-    assert CliRunner().invoke(main, ["check-config", str(path)]).output == "ok\n"
+    assert CliRunner().invoke(main, ["check-config", str(path)]).output == f"recommended: {HARDENING}\nok\n"
     report = CliRunner().invoke(main, ["check-config", "--containerssh", str(path)])
     assert report.exit_code == 0
     assert report.output.endswith("ok\n") and "different: " in report.output

@@ -36,6 +36,10 @@ def test_values_are_told_as_people_read_them() -> None:
     first = {"event": "signal_ordered", "session": "ss-1", "id": "ab", "signal": "KILL"}
     assert phrase({"event": "toy", "first": first}) == "toy (first (ss-1 ordered signal KILL for ab))"
     assert phrase({"event": "toy", "asked": True, "given": False, "size": None}) == "toy (asked asked)"
+    who = {"event": "authenticated", "username": "ann", "method": "password", "by": "", "rules": [], "template": ""}
+    assert phrase(who) == "ann was let in by password"
+    chosen = {**who, "rules": ["a", "b"], "template": "gpu", "why": "no"}
+    assert phrase(chosen) == "ann was let in by password , rules a, b, template gpu; no"
     assert phrase({"event": "channel_closed", "why": ""}) == "the channel was closed"
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from moorage.cli import main
-from moorage.config import check_config, load
+from moorage.config import HARDENING, check_config, load
 from moorage.migrate import Cannot, migrate, migrated
 from protocol.settings import Settings
 from protocol.settings_dockerrun import DockerRun
@@ -45,7 +45,7 @@ def test_the_examples_of_old_layouts(name: str, tmp_path: Path) -> None:
     new = new_file(old)
     out = io.StringIO()
     assert check_config(new, out) == 0
-    assert out.getvalue() == "ok\n"  # without a remark
+    assert out.getvalue().splitlines() == [f"recommended: {HARDENING}", "ok"]  # without a remark
     assert without_marks(load(new).settings) == without_marks(load(old).settings)
 
 

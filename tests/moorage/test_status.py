@@ -1,21 +1,30 @@
 """`moorage status` against a daemon with a login in it, and against none."""
 
+import asyncio
 import io
 import json
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
 import trio
+import trio.testing
 
 from actors.bridge import aio, open_loop
+from moorage import process
 from moorage.daemon import serve
 from moorage.status import status_command
 from moorage.testing import FakeEngine
 from protocol import codes
 from protocol.codes import Code
 from protocol.settings import GUEST_IMAGE, Auth, Docker, Execution, Settings, Ssh, User
+
+HOME = Path(__file__).resolve().parents[2]
 
 
 def _settings(tmp_path: Path) -> Settings:
@@ -51,7 +60,32 @@ async def test_it_shows_who_is_where(tmp_path: Path) -> None:
         assert [word for word in ("connection", "container", "RUNNING", "demo") if word not in shown] == []
         (answer,) = json.loads(await _status(tmp_path, "json"))
         assert {actor["machine"] for actor in answer["actors"]} == {"connection", "container"}
+        took = answer["process"]
+        assert took["pid"] == os.getpid() and took["rss_bytes"] > 2**20
+        assert 0 < took["files"] <= took["files_max"] and f"{took['files']} of {took['files_max']} files" in shown
         client.abort()
+
+
+@pytest.mark.trio
+async def test_tasks_of_both_kinds_are_counted() -> None:
+    async with open_loop(lambda context: None), trio.open_nursery() as nursery:
+        before = process.figures()["tasks"]
+        for _ in range(3):
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(aio, asyncio.sleep, 60)
+        await trio.testing.wait_all_tasks_blocked()
+        assert process.figures()["tasks"] == before + 9  # and three that wait for those of asyncio
+        nursery.cancel_scope.cancel()
+
+
+def test_the_usual_limit_of_files_is_raised_as_far_as_it_goes() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    code = (
+        "import resource, moorage; from moorage import process; limit = resource.RLIMIT_NOFILE;"
+        f"resource.setrlimit(limit, (64, {hard})); process.allow_files(); print(resource.getrlimit(limit))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOME).stdout
+    assert said == f"({hard}, {hard})\n"
 
 
 def test_no_daemon_is_said_in_a_sentence(tmp_path: Path) -> None:

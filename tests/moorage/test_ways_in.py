@@ -20,8 +20,10 @@ from actors.totp import code
 from moorage.daemon import Server, serve
 from moorage.replay import replay_command
 from moorage.testing import FakeEngine
-from protocol.settings import Record, Settings, Ssh
+from protocol.codes import Code
+from protocol.settings import Record, Rule, Settings, Ssh
 from protocol.settings_auth import AskWebhook, Auth, FailureLimit, KeyboardInteractive, OAuth2, Oidc, User, Webhook
+from protocol.settings_services import ConfigServer
 from tests.actors.ssh.ways import TOTP
 from tests.moorage.test_daemon import Said
 from tests.oidc_provider import SECRET, Provider, open_provider
@@ -43,8 +45,20 @@ class Typist(asyncssh.SSHClient):
         return [code(b"12345678901234567890", int(time.time()) // 30) for _ in prompts]
 
 
+class Told(Said):
+    """With the details."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, Any]] = []
+
+    def __call__(self, code: Code, details: Any) -> None:
+        super().__call__(code, details)
+        self.lines.append((code.name, details))
+
+
 class Daemon:
-    def __init__(self, server: Server, said: Said) -> None:
+    def __init__(self, server: Server, said: Told) -> None:
         self.server, self.said = server, said
 
     async def log_in(self, username: str = "alice", **options: Any) -> bool:
@@ -60,15 +74,16 @@ class Daemon:
 
 
 @asynccontextmanager
-async def daemon(folder: Path, auth: Auth) -> AsyncIterator[Daemon]:
+async def daemon(folder: Path, auth: Auth, **more: Any) -> AsyncIterator[Daemon]:
     """Every login is recorded, and every recording has to replay equal and to hold no secret."""
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / "host")
-    said = Said()
+    said = Told()
     settings = Settings(
         ssh=Ssh(listen="127.0.0.1:0", hostkeys=(str(folder / "host"),)),
         auth=auth,
         state=str(folder / "var"),
         record=Record(directory=str(folder / "scenarios")),
+        **more,
     )
     with trio.fail_after(60):
         async with (
@@ -108,18 +123,44 @@ async def test_services_that_say_yes_no_and_nothing(tmp_path: Path) -> None:
         if heard.tree["username"] == "broken":
             return status(403)(heard)
         yes = heard.path != "/authz" or heard.tree["username"] != "mallory"
-        return {"success": yes, "files": {"/f": {"value": "aGk="}}}
+        return {"success": yes, "environment": {"A": {"value": "b"}}}
 
     async with trio_asyncio.open_loop(), open_service(answer) as service:
         hook = AskWebhook(method="webhook", webhook=Webhook(url=service.url))
         async with daemon(tmp_path, Auth(password=hook, public_key=hook, authz=hook)) as it:
             assert await it.log_in()
             assert await it.log_in(client_keys=None, password=PASSWORD)
-            assert "MOORAGE_AUTH_FILES_UNSERVED" in it.said
             assert not await it.log_in("mallory")
             assert "AUTHZ_FAILED" in it.said
             assert not await it.log_in("broken")
             assert {"AUTH_BACKEND_ERROR", "SSH_AUTH_UNAVAILABLE"} <= set(it.said)
+
+
+@pytest.mark.trio
+async def test_groups_that_webhooks_name_choose_the_settings(tmp_path: Path) -> None:
+    """A key's, and those of the last word; what the configuration webhook says of groups comes too late."""
+
+    def answer(heard: Heard) -> Any:
+        group = {"/pubkey": "staff", "/authz": "lab", "/config": "late"}[heard.path]
+        key = {"/pubkey": "groups", "/authz": "GROUPS"}.get(heard.path, "Groups")
+        said = {"success": True, "metadata": {key: {"value": group}}, "config": {}}
+        return said if heard.path != "/authz" else {**said, "authenticatedUsername": "anna"}
+
+    rules = tuple(Rule(name=name, groups=(name,)) for name in ("staff", "lab", "late"))
+    rules += (
+        Rule(name="anna", users=("anna",), settings={"security": {"maxSessions": 0}}),
+        Rule(name="b", users=("alice",)),
+    )
+    async with trio_asyncio.open_loop(), open_service(answer) as service:
+        hook = AskWebhook(method="webhook", webhook=Webhook(url=service.url))
+        server = ConfigServer(url=f"{service.url}/config")
+        auth = Auth(public_key=hook, authz=hook)
+        async with daemon(tmp_path, auth, rules=rules, configserver=server) as it:
+            assert await it.log_in()
+        (login,) = [details for code, details in it.said.lines if code == "SSH_AUTH_SUCCESSFUL"]
+        assert (login["username"], list(login["rules"])) == ("anna", ["staff", "lab", "anna"])
+        tree = service.heard[-1].tree
+        assert tree["authenticatedUsername"] == "anna" and set(tree["metadata"]) == {"groups", "GROUPS"}
 
 
 @asynccontextmanager

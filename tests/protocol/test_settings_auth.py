@@ -15,7 +15,7 @@ OIDC = {"method": "oauth2", "oauth2": {"clientId": "c", "oidc": {"url": "https:/
 
 
 def read(auth: dict[str, Any]) -> Reading:
-    return read_settings({"auth": auth})
+    return read_settings({"auth": auth, "docker": {"execution": {"container": {"Image": "x:1"}}}})
 
 
 def refused(auth: dict[str, Any]) -> dict[str, str]:

@@ -84,6 +84,7 @@ def test_a_list_of_commands_that_is_not_used_is_told(key: str) -> None:
     ("tree", "path", "words"),
     [
         ({"configserver": {"cert": "x"}}, "configserver", "key not given"),
+        ({"configserver": {"bearerToken": "ü"}}, "configserver.bearerToken", "not ASCII"),
         ({"configserver": {"url": "localhost"}}, "configserver.url", "no URL"),
         ({"health": {"client": {"url": "x"}}}, "health.client.url", "no URL"),
         ({"health": {"client": {"key": "x"}}}, "health.client", "cert not given"),
@@ -113,3 +114,14 @@ def test_an_object_storage_without_its_login() -> None:
 def test_addresses_that_are_taken() -> None:
     for listen in (":1", "[::1]:1", "localhost:65535", "0.0.0.0:0"):
         assert remarks(metrics={"listen": listen}) == {}
+
+
+@pytest.mark.parametrize("who", ["user", "address"])
+def test_a_login_rate_without_a_period(who: str) -> None:
+    found = refused(limits={who: {"loginRate": {"logins": 3, "period": 0}}})
+    assert list(found) == [f"limits.{who}.loginRate.period"]
+
+
+def test_idle_time_that_is_never_reached() -> None:
+    assert list(remarks(limits={"idle": "2h", "total": "1h"})) == ["limits.idle"]
+    assert not remarks(limits={"idle": "1h", "total": "2h"})

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import NODEFAULT, inspect
 
-from protocol.settings import Settings
+from protocol.settings import Rule, Settings
 from protocol.settings_engine import TREES
 from protocol.settings_problem import is_within
 from protocol.settings_read import Plain, SettingsError, read_settings
@@ -25,6 +25,8 @@ VALUES: dict[str, Any] = {
     "ssh.serverVersion": "SSH-2.0-x",
     "docker.connection.host": "unix:///x",
     "docker.execution.containername": "one",
+    "docker.execution.hardeningOff": ["capabilities"],
+    "docker.execution.allowDangerous": ["privileged"],
     "auth.users.NAME.passwordHash": HASH,
     "auth.users.NAME.totp": "JBSWY3DPEHPK3PXP",
     "auth.users.NAME.methods": ["password"],
@@ -42,6 +44,12 @@ VALUES: dict[str, Any] = {
     "audit.s3.uploadPartSize": 6 * 2**20,
     "security.forceCommand": "x",
     "docker.pool.size": 3,
+    "configserver.url": "http://x",
+    "rules[].keys": ["SHA256:" + "a" * 43],
+    "rules[].addresses": ["192.0.2.0/24"],
+    "rules[].settings": {"security": {"maxSessions": 0}},
+    "rules[].templates": ["t"],
+    "templates": {"t": {"security": {"maxSessions": 0}}},
 }
 HOOK = {"method": "webhook", "webhook": {"url": "http://x"}}
 # What has to stand beside it.
@@ -53,12 +61,11 @@ BESIDE: dict[str, dict[str, Any]] = {
         for path in ("configserver", "metrics", "health", "health.client")
         for key in ("cert", "key")
     },
-    **{f"auth.users.NAME.{key}": WAY_IN["users"]["NAME"] for key in ("totp", "methods")},
+    **{f"auth.users.NAME.{key}": WAY_IN["users"]["NAME"] for key in ("totp", "methods", "groups")},
+    **{f"rules[].{key}": {"name": "r"} for key in Rule.__struct_fields__},
     **{f"auth.{name}.method": HOOK for name in ("password", "publicKey", "authz")},
     "auth.keyboardInteractive.method": {"method": "oauth2", "oauth2": {"clientId": "x", "oidc": {"url": "http://x"}}},
 }
-# A value of the right type that is refused all the same, because nobody would do what it asks for.
-NOT_SERVED = {"configserver.url": "http://x"}
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
@@ -75,9 +82,12 @@ def _is_of_users(path: str) -> bool:
 def tree_of(path: str, value: object) -> dict[str, Any]:
     """The file in which only this key is said, and what it needs beside it."""
     tree: dict[str, Any] = {} if _is_of_users(path) else {"auth": deepcopy(WAY_IN)}
+    if path == "rules[].templates":
+        tree["templates"] = {"t": {}}
     place, keys = tree, path.split(".")
     for key in keys[:-1]:
-        place = place.setdefault(key, {})
+        is_list = key.endswith("[]")
+        place = place.setdefault(key[:-2], [{}])[0] if is_list else place.setdefault(key, {})
     place.update(BESIDE.get(path, {}))
     place[keys[-1]] = value
     return tree
@@ -86,7 +96,7 @@ def tree_of(path: str, value: object) -> dict[str, Any]:
 def value_at(settings: Settings, path: str) -> Any:
     value: Any = msgspec.to_builtins(settings)
     for key in path.split("."):
-        value = value[key]
+        value = value[key[:-2]][0] if key.endswith("[]") else value[key]
     return value
 
 
@@ -97,8 +107,8 @@ def good(path: str, kind: inspect.Type) -> tuple[object, object]:
     if path in VALUES:
         value = VALUES[path]
         return value, tuple(value) if isinstance(value, list) else value
-    if path in BESIDE:
-        value = BESIDE[path][path.rpartition(".")[2]]
+    beside = BESIDE.get(path, {})
+    if (value := beside.get(path.rpartition(".")[2])) is not None:
         return value, value
     if "engine" in extra:
         tree = {"container": {"Image": "x:1"}, "host": {"Memory": 1}, "platform": {"os": "linux"}}
@@ -113,11 +123,13 @@ def good(path: str, kind: inspect.Type) -> tuple[object, object]:
             return "90s", 90.0
         case inspect.LiteralType():
             return kind.values[-1], kind.values[-1]
+        case inspect.VarTupleType(item_type=inspect.StructType()):
+            return [{"name": "x"}], (msgspec.to_builtins(Rule(name="x")),)
         case inspect.VarTupleType():
             return ["x"], ("x",)
         case inspect.DictType() if isinstance(kind.value_type, inspect.StructType):
             return {"b": {"passwordHash": HASH}}, {
-                "b": {"authorizedKeys": (), "passwordHash": HASH, "totp": "", "methods": ()}
+                "b": {"authorizedKeys": (), "passwordHash": HASH, "totp": "", "methods": (), "groups": ()}
             }
         case inspect.DictType():
             return {"x": "/x"}, {"x": "/x"}
@@ -126,7 +138,7 @@ def good(path: str, kind: inspect.Type) -> tuple[object, object]:
 
 @pytest.mark.parametrize("path", KEYS)
 def test_default(path: str) -> None:
-    if _is_of_users(path):
+    if _is_of_users(path) or path.startswith("rules[]"):
         return  # they are their operator's alone
     default = default_of(KEYS[path])
     assert default is not NODEFAULT
@@ -139,11 +151,6 @@ def test_default(path: str) -> None:
 
 @pytest.mark.parametrize("path", KEYS)
 def test_taken(path: str) -> None:
-    if path in NOT_SERVED:
-        with pytest.raises(SettingsError) as caught:
-            read_settings(tree_of(path, NOT_SERVED[path]))
-        assert [problem.path for problem in caught.value.problems] == [path]
-        return
     said, meant = good(path, KEYS[path].type)
     settings = read_settings(tree_of(path, said)).settings
     assert value_at(settings, path) == meant
@@ -156,6 +163,7 @@ def test_refused(path: str) -> None:
     wrong: object = ["no such thing"] if not isinstance(kind, inspect.VarTupleType) else "no list"
     with pytest.raises(SettingsError) as caught:
         read_settings(tree_of(path, wrong))
+    path = path.replace("[]", "[0]")
     (problem,) = [problem for problem in caught.value.problems if is_within(problem.path, path)]
     assert problem.path == path
     assert problem.allowed
@@ -207,7 +215,7 @@ SECTIONS = sorted({path.rpartition(".")[0] for path in KEYS} - {"auth.users.NAME
 def test_an_unknown_key_of_each_section_is_refused(path: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings(tree_of(f"{path}.nonesuch" if path else "nonesuch", 1))
-    (problem,) = caught.value.problems
+    (problem,) = [problem for problem in caught.value.problems if problem.path.endswith("nonesuch")]
     assert problem.found == "unknown key"
 
 

@@ -90,7 +90,6 @@ def test_what_weakens_nothing_is_told(tree: dict[str, Any], path: str, words: st
 @pytest.mark.parametrize(
     ("tree", "path", "words"),
     [
-        ({"configserver": {"url": "http://localhost"}}, "configserver.url", "not served yet"),
         ({"audit": {"enable": True, "format": "asciinema", "storage": "file"}}, "audit.enable", "not served yet"),
         ({"backend": "kubernetes"}, "backend", "invalid backend: kubernetes (the Kubernetes backend is not served)"),
         ({"backend": "kuberun"}, "backend", "invalid backend: kuberun"),

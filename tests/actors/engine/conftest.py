@@ -17,15 +17,19 @@ from moorage.testing import FakeEngine, FakeImage
 from protocol.base import FaultClass
 from protocol.settings import DockerConnection
 from tests.actors.engine.crooked import CrookedEngine, crooked_engine
-from tests.fixtures_engine import RUN, TEST_LABEL
+from tests.fixtures_engine import RUN, TEST_LABEL, ask_engine
 from tests.registry import Registry, free_port
 from tests.sink import RecordingSink
 
 
 class Bench:
-    """An engine to test, an image in it, and orders for containers that are removed at the end."""
+    """An engine to test, an image in it, and orders for containers that are removed at the end.
+
+    `podman`: it answers 500, or an error without a code, where Docker has a status for it (docs/engines.md).
+    """
 
     is_fake = False
+    podman = False
 
     def __init__(self, engine: Engine, image: str) -> None:
         self.engine = engine
@@ -158,6 +162,7 @@ async def docker_bench(
     docker_engine: DockerEngine, busybox_image: str, registries: tuple[Registry, ...]
 ) -> AsyncIterator[Bench]:
     made = DockerBench(docker_engine, busybox_image, registries)
+    made.podman = b"Podman" in ask_engine(docker_engine.url, "GET", "/version")[1]
     yield made
     with trio.CancelScope(shield=True):
         await made.clean()

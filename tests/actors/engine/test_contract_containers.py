@@ -45,7 +45,7 @@ async def test_start_of_missing_command_is_invalid(bench: Bench) -> None:
     container = await bench.engine.create_container(bench.order("/bin/no-such-program"))
     with pytest.raises(EngineFault) as caught:
         await bench.engine.start_container(container)
-    assert caught.value.fault == "invalid"
+    assert caught.value.fault == ("internal" if bench.podman else "invalid")
 
 
 async def test_start_twice_is_done(bench: Bench) -> None:
@@ -53,10 +53,26 @@ async def test_start_twice_is_done(bench: Bench) -> None:
     await bench.engine.start_container(container)
 
 
+async def test_whether_it_has_been_started(bench: Bench) -> None:
+    """Before, while and after its program runs, and where it could not be run."""
+    engine = bench.engine
+    container = await engine.create_container(bench.order("/bin/true"))
+    assert not await engine.has_been_started(container)
+    await engine.start_container(container)
+    assert await engine.has_been_started(container)
+    await engine.wait_container(container)
+    assert await engine.has_been_started(container)
+    missing = await engine.create_container(bench.order("/bin/no-such-program"))
+    with pytest.raises(EngineFault):
+        await engine.start_container(missing)
+    assert not await engine.has_been_started(missing)
+
+
 async def test_nothing_there_is_not_found(bench: Bench) -> None:
     engine, sink, size = bench.engine, RecordingSink(), Size(columns=80, rows=24)
     for call in (
         lambda: engine.start_container("moorage-test-nobody"),
+        lambda: engine.has_been_started("moorage-test-nobody"),
         lambda: engine.attach_container("moorage-test-nobody", False, sink),
         lambda: engine.wait_container("moorage-test-nobody"),
         lambda: engine.kill_container("moorage-test-nobody", "TERM"),

@@ -22,6 +22,7 @@ from actors.recorder import Recorder
 from actors.sources import Sources, Verify
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.world import World
+from fsm.policy import ChannelRefusal
 from protocol.auth import LoginBegun
 from protocol.base import Event
 from protocol.codes import Code
@@ -75,6 +76,7 @@ class FakeConnection(FakeMailbox):
     def __init__(self, name: str, settings: Settings) -> None:
         super().__init__(name)
         self.settings = settings
+        self.files: dict[str, bytes] = {}
 
 
 class FakeSession(FakeMailbox):
@@ -102,7 +104,7 @@ class EchoStream:
         self.paused = False
         self.closed = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.sink.output(data, False)
 
     def write_eof(self) -> None:
@@ -158,7 +160,7 @@ class FakeSupervisor:
         engine: Any = None
         self.world = World(engine, nursery, recorder, self._say, "test", "test")
         self.world.on_crash = lambda actor: self.crashes.append((actor.id, str(self.said[-1])))
-        self.sources = Sources(settings.auth, verify)
+        self.sources = Sources(settings.auth, verify, configserver=settings.configserver)
         self.logins: list[AuthActor] = []
 
     def _say(self, code: Code, details: Mapping[str, Any]) -> None:
@@ -174,12 +176,20 @@ class FakeSupervisor:
         remote, auth = connection.id.rpartition(" ")[2], self.settings.auth
         client = LoginClient(connection=f"{len(self.logins):032x}", remote=remote, version=version)
         ledger = self.world.recorder.share()
-        actor = AuthActor(self.world, f"au-{len(self.logins)}", ledger, {}, transport, client, self.sources)
+        id, settings = f"au-{len(self.logins)}", connection.settings
+        actor = AuthActor(self.world, id, ledger, {}, transport, client, self.sources, settings)
         seconds = {
             "authorize": auth.authz.webhook.auth_timeout,
             "device": auth.keyboard_interactive.oauth2.oidc.login_timeout,
+            "configure": self.settings.configserver.config_timeout,
         }
-        begun = LoginBegun(connection=connection.id, remote=remote, authorizes=bool(auth.authz.method), seconds=seconds)
+        begun = LoginBegun(
+            connection=connection.id,
+            remote=remote,
+            authorizes=bool(auth.authz.method),
+            configures=bool(self.settings.configserver.url),
+            seconds=seconds,
+        )
         self.logins.append(actor)
         self.world.spawn(actor, begun)
         return actor
@@ -200,8 +210,8 @@ class FakeSupervisor:
         if isinstance(event, ProgramWanted):
             self._nursery.start_soon(self.script, session, event)
 
-    def may_open(self, connection: ConnectionPort) -> str:
-        return self.refusal
+    def may_open(self, connection: ConnectionPort) -> ChannelRefusal:
+        return ChannelRefusal(self.refusal)
 
     def turned_away(self) -> None:
         self.turned_away_count += 1

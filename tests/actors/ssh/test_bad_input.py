@@ -50,12 +50,6 @@ async def still_serves(client: Client) -> None:
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", "Unsupported SSH version"),
-        (b"SSH-1.5-old\r\n", "Unsupported SSH version"),
-        (b"\0\xff\n", "Unsupported SSH version"),
-        (b"SSH-2.0-caf\xe9\r\n", "The version string is not ASCII"),
-        (b"SSH-2.0-" + b"x" * 300 + b"\r\n", "Version too long"),
-        (b"x" * 10000, "Banner line too long"),
         (BANNER + bytes(64), "Packet too short"),
         (BANNER + UInt32(2**31) + bytes(64), "Max packet size exceeded"),
         (BANNER + b"\xff" * 64, "Max packet size exceeded"),
@@ -85,7 +79,8 @@ async def test_a_half_open_handshake_that_goes_away_is_told() -> None:
     async with open_host() as host, host.client() as other:
         async with raw(host) as stream:
             await stream.send_all(BANNER + UInt32(600) + b"\x08half a packet")
-        assert (await host.supervisor.connections[1].seen(Disconnected)).why == "Connection lost"
+        told = (await host.supervisor.connections[1].seen(Disconnected)).why
+        assert told == "Connection lost" or "reset" in told  # the latter when it has left our first word unread
         await still_serves(other)
 
 
@@ -248,6 +243,7 @@ async def test_many_connections_at_once_that_come_and_go() -> None:
         for box in host.supervisor.connections[1:]:
             await box.seen(Disconnected)
         await still_serves(other)
+        assert len(host.supervisor.connections) == 61
         assert host.listener.statistics()["connections"] == 1
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from protocol.base import Event
 from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
 from protocol.session import ProgramWanted
-from protocol.settings import Auth, User
+from protocol.settings import GUEST_IMAGE, Auth, User
 from tests.actors.ssh.host import PASSWORD, USER_KEY, FakeSession, aio, open_host, settings
 
 STRANGER_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -22,7 +22,14 @@ FINGERPRINT = USER_KEY.get_fingerprint()
 async def test_a_key_logs_in_and_the_event_names_it() -> None:
     async with open_host() as host, host.client(client_version="Test_1"):
         assert host.supervisor.connections[0].events == [
-            Authenticated(username="alice", method="publickey", by=FINGERPRINT, client="SSH-2.0-Test_1")
+            Authenticated(
+                username="alice",
+                method="publickey",
+                by=FINGERPRINT,
+                client="SSH-2.0-Test_1",
+                mode="connection",
+                image=GUEST_IMAGE,
+            )
         ]
         assert host.supervisor.connections[0].id.startswith("connection 0 from 127.0.0.1:")
 
@@ -205,7 +212,7 @@ async def test_connections_above_max_startups_are_closed_at_once() -> None:
     async with open_host(settings(max_startups=2)) as host, host.client(), host.client():  # in, so they do not count
         waiting = [await trio.open_tcp_stream("127.0.0.1", host.port) for _ in range(3)]
         assert await waiting[0].receive_some() == await waiting[1].receive_some() == b"SSH-2.0-Moorage\r\n"
-        assert await waiting[2].receive_some() == b""
+        assert (await waiting[2].receive_some()).startswith(b"Too many connections")
         assert host.listener.statistics() == {"connections": 4, "startups": 2, "turned_away": 1}
         await waiting[0].aclose()
         await host.supervisor.connections[2].seen(Disconnected)
@@ -278,15 +285,6 @@ async def test_a_client_that_wants_no_more_sessions_gets_none() -> None:
         await aio(client.conn._make_global_request, b"no-more-sessions@openssh.com")
         with pytest.raises(asyncssh.ChannelOpenError, match="wants no more sessions"):
             await client.channel()
-
-
-@pytest.mark.trio
-async def test_a_dead_client_is_noticed_by_keepalives() -> None:
-    config = settings(client_alive_interval=0.05, client_alive_count_max=2)
-    async with open_host(config) as host, host.client() as client:
-        client.conn._transport.pause_reading()
-        lost = await host.supervisor.connections[0].seen(Disconnected)
-        assert lost.why == "Client not responding to keepalive"
 
 
 @pytest.mark.trio

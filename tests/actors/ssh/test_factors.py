@@ -258,7 +258,7 @@ async def test_it_may_name_the_user_otherwise_and_give_variables(tmp_path: Path)
     async with with_service(tmp_path, lambda heard: said, "public_key") as (ways, _):
         assert (await ways.log_in(user="ann")).login.username == "anna"
         assert ways.host.supervisor.sessions[0].vault.env == {"TEAM": "blue", "A": "b"}
-        assert "MOORAGE_AUTH_FILES_UNSERVED" in ways.codes()
+        assert ways.host.supervisor.connections[0].files == {"/etc/motd": b"hi"}
 
 
 async def test_the_last_word(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 import socket
+import struct
+from typing import Any
 
 import asyncssh
 import pytest
 import trio
 import trio.testing
-from asyncssh.constants import MSG_IGNORE
+from asyncssh.constants import MSG_GLOBAL_REQUEST, MSG_IGNORE
 from asyncssh.packet import String
 
-from actors.ssh import overrides
+from actors.ssh import overrides, turns
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, Wire
 from protocol.connection import Disconnected
 from protocol.session import OutputEnded, ProgramWanted
@@ -210,6 +212,43 @@ async def test_a_client_that_asks_and_never_reads_the_answers_is_cut_off(monkeyp
                     client.conn._send_global_request(b"keepalive@openssh.com", want_reply=True)
                 await aio(asyncio.sleep, 0)
             assert box.all(Disconnected)[0].why == "the client asks and does not read the answers"
+
+
+@pytest.mark.trio
+async def test_others_have_their_turn_between_the_packets_of_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "TURN_PACKETS_MAX", 10)
+    async with open_host() as host, host.client() as client:
+        conn, counted, most = connection(host), 0, 0
+        own = conn._process_global_request
+
+        def count(*packet: Any) -> None:
+            nonlocal counted, most
+            counted, most = counted + 1, max(most, conn._turn_packets)
+            own(*packet)
+
+        conn._packet_handlers = {**conn._packet_handlers, MSG_GLOBAL_REQUEST: lambda _self, *packet: count(*packet)}
+        together = bytearray()
+        with monkeypatch.context() as patch:
+            patch.setattr(client.conn, "_send", together.extend)
+            for _ in range(995):
+                client.conn._send_global_request(b"keepalive@openssh.com", want_reply=False)
+        conn.data_received(bytes(together))
+        assert 0 < counted <= 10  # the client puts an IGNORE before each
+        kind, _ = await aio(client.conn._make_global_request, b"keepalive@openssh.com")
+        assert (kind, counted, most) == (81, 996, 10)
+
+
+@pytest.mark.trio
+async def test_what_a_reset_client_would_still_be_sent_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
+    """The program writes on in the same turn of the loop, and asyncio would complain on stderr each time."""
+    async with open_host() as host, await trio.open_tcp_stream("127.0.0.1", host.port) as stream:
+        await stream.receive_some()
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.socket.close()
+        for _ in range(20):
+            connection(host)._send(b"anyone?")
+        await host.supervisor.connections[0].seen(Disconnected)
+    assert not caplog.records
 
 
 @pytest.mark.trio

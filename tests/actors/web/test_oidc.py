@@ -11,6 +11,8 @@ import trio_asyncio
 from actors.bridge import aio
 from actors.ports import OutsideFault
 from actors.web.oidc import Oidc, Person
+from protocol.rules import groups_of
+from protocol.settings import Auth
 from protocol.settings_auth import OAuth2
 from protocol.settings_auth import Oidc as Settings
 from protocol.webhook import Value
@@ -52,9 +54,19 @@ async def test_a_code_is_shown_waited_for_and_good_for_a_name(provider: Provider
                 "OIDC_USERINFO_SUB": Value("42"),
                 "OIDC_USERINFO_PREFERRED_USERNAME": Value("ann"),
                 "OIDC_USERINFO_EMAIL": Value("ann@example.com"),
+                "OIDC_USERINFO_GROUPS": Value("a"),
             },
         )
         assert provider.paths.count("/realm/.well-known/openid-configuration") == 1
+
+
+async def test_groups_are_told_as_rules_read_them(provider: Provider) -> None:
+    provider.person = {**ANN, "groups": ["staff", "lab 3", 7, "", "lab-3"]}
+    async with client(provider) as oidc:
+        person = await aio(oidc.poll, await aio(oidc.begin))
+        assert isinstance(person, Person)
+        assert person.metadata["OIDC_USERINFO_GROUPS"] == Value("staff lab-3")
+        assert groups_of(Auth(), "ann", person.metadata) == ("staff", "lab-3")
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])

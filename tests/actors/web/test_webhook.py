@@ -255,3 +255,33 @@ async def test_papers_that_cannot_be_used(make: Callable[[], str], papers: Paper
     async with asked(tls=server_tls(papers, tmp_path), cacert=make()) as (webhook, service):
         assert (await fault_of(webhook))[0] in ("invalid", "denied", "unavailable")
         assert service.heard == []
+
+
+@pytest.mark.parametrize(("curve", "server", "fits"), [("P-384", "secp384r1", True), ("x25519", "secp384r1", False)])
+async def test_the_curve_of_the_key_exchange(
+    curve: str, server: str, fits: bool, papers: Papers, tmp_path: Path
+) -> None:
+    tls = server_tls(papers, tmp_path)
+    tls.set_ecdh_curve(server)
+    async with asked(tls=tls, cacert=papers.authority, curves=(curve,)) as (webhook, service):
+        if fits:
+            assert (await password(webhook)).success
+        else:
+            assert (await fault_of(webhook))[0] in ("denied", "unavailable")
+            assert service.heard == []
+
+
+@pytest.mark.parametrize("name", ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ECDHE_RSA_AES_128_GCM_SHA256"])
+async def test_the_cipher_suites_of_tls_1_2(name: str, papers: Papers, tmp_path: Path) -> None:
+    tls = server_tls(papers, tmp_path)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    tls.set_ciphers("ECDHE+AES128+AESGCM")
+    options = {"tls": tls, "cacert": papers.authority, "tls_version": "1.2"}
+    other = name.replace("128", "256").replace("SHA256", "SHA384")
+    both = tuple(name.replace("RSA", kind).replace("ECDSA", kind) for kind in ("RSA", "ECDSA"))
+    async with asked(**options, cipher=both) as (webhook, _):
+        assert (await password(webhook)).success
+    for refused in ((other,), ("TLS_AES_128_GCM_SHA256",)):  # the second is of TLS 1.3, so 1.2 has none
+        async with asked(**options, cipher=refused) as (webhook, service):
+            assert (await fault_of(webhook))[0] in ("denied", "unavailable")
+            assert service.heard == []
