@@ -114,6 +114,18 @@ async def aio_settled(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     return result  # noqa: RET504 (for mypy a cancel scope may swallow what is raised in it)
 
 
+def loop_turn() -> Callable[[], Awaitable[None]]:
+    """Called inside a loop: a function that waits, from any trio task, for one turn of it."""
+    loop = trio_asyncio.current_loop.get()
+
+    async def turn() -> None:
+        done = trio.Event()
+        loop.call_soon(done.set)
+        await done.wait()
+
+    return turn
+
+
 def count_tasks() -> int:
     """All that live, of trio and of the asyncio loop that is open here."""
     loop = trio_asyncio.current_loop.get()

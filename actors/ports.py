@@ -327,3 +327,25 @@ class Supervisor(Protocol):
 
     def crashed(self, connection: Mailbox | None, why: str) -> None:
         """An error of ours somewhere in the shim. With no connection to blame it is only logged."""
+
+
+class ServerPort(Protocol):
+    """What the server actor can do to the daemon around it."""
+
+    def stop_accepting(self) -> None:
+        """No new connections, and no containers kept ready for them."""
+
+    def refuse_sessions(self) -> None:
+        """No further sessions in the connections that are there."""
+
+    def is_arriving(self) -> bool:
+        """Is a connection accepted already that has no actor yet?"""
+
+    def start_successor(self, attempt: str, argv: Sequence[str]) -> None:
+        """Start the new version. What comes of it is posted: `SuccessorCame`, or `SuccessorFailed`."""
+
+    def pass_sockets(self, attempt: str) -> None:
+        """Give the successor the listening sockets. `SuccessorReady` or `SuccessorFailed` follows."""
+
+    def end_attempt(self, attempt: str, why: str) -> None:
+        """Tell all who take part how it ended. With a `why` a successor that we have started is ended."""

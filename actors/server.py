@@ -1,11 +1,10 @@
 """The server actor: the daemon's own life, from listening to stopped."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.connection import ConnectionActor
-from actors.ports import OutsideFault
+from actors.ports import OutsideFault, ServerPort
 from actors.reload import Reloads
 from fsm.server import SERVER
 from protocol.base import Effect, Event
@@ -17,9 +16,12 @@ from protocol.server import (
     AnswerReload,
     CloseConnections,
     DrainConnections,
+    EndAttempt,
+    PassSockets,
     ReadSettings,
     SettingsRead,
     SettingsRefused,
+    StartSuccessor,
     StopAccepting,
     TerminateConnections,
 )
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from actors.world import World
 
 WHY = "the server is shutting down"
+ACCEPTING = frozenset({"STARTING", "SERVING", "UPGRADING"})
 
 
 class ServerActor(Actor):
@@ -43,34 +46,41 @@ class ServerActor(Actor):
         world: "World",
         ledger: "Ledger",
         about: dict[str, Any],
-        stop: Callable[[], None],
-        drain_pool: Callable[[], None] = lambda: None,
+        port: ServerPort,
         reloads: Reloads | None = None,
     ) -> None:
         super().__init__(world, "server", ledger, about)
-        self._stop, self._drain_pool, self._reloads = stop, drain_pool, reloads
-        world.on_empty = self._nobody_left
+        self._port, self._reloads = port, reloads
+        world.on_empty = self.look_who_is_left
 
     @property
-    def serving(self) -> bool:
-        return self.cell.state in ("STARTING", "SERVING")
+    def may_be_stopped(self) -> bool:
+        """Nobody has asked for its end yet."""
+        return self.cell.state in ACCEPTING or self.cell.state == "RETIRING"
 
     def perform(self, effect: Effect) -> None:
         match effect:
             case StopAccepting():
-                self._stop()
+                self._port.stop_accepting()
+                self.look_who_is_left()
             case DrainConnections():
+                self._port.refuse_sessions()
                 self._tell(DrainWanted())
-                self._drain_pool()
-                self._nobody_left()
+                self.look_who_is_left()
             case TerminateConnections():
                 self._tell(TerminateWanted(why=WHY))
             case CloseConnections():
                 self._tell(CloseWanted(why=WHY))
+            case StartSuccessor(attempt=attempt, argv=argv):
+                self._port.start_successor(attempt, argv)
+            case PassSockets(attempt=attempt):
+                self._port.pass_sockets(attempt)
+            case EndAttempt(attempt=attempt, why=why):
+                self._port.end_attempt(attempt, why)
             case AdoptSettings(attempt=attempt):
                 self._asked.adopt(attempt)
             case AnswerReload():
-                self._asked.answer(effect, self.serving)
+                self._asked.answer(effect, self.cell.state in ACCEPTING)
             case _:
                 super().perform(effect)
 
@@ -96,6 +106,8 @@ class ServerActor(Actor):
             if isinstance(actor, ConnectionActor):
                 actor.post(event)
 
-    def _nobody_left(self) -> None:
-        if not self.serving and not self.ended and not self.world.actors:
-            self.post(AllGone())
+    def look_who_is_left(self) -> None:
+        """Nobody, and no one will come: then it is over. Called whenever somebody leaves or arrives."""
+        if self.cell.state in ACCEPTING or self.ended or self.world.actors or self._port.is_arriving():
+            return
+        self.post(AllGone())

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "hash-password": "hash_password",
     "guest-image": "guest_image",
     "status": "status",
+    "upgrade": "upgrade",
     "reload": "reload",
     "demo": "demo",
     "replay": "replay",

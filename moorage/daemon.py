@@ -3,9 +3,12 @@
 `async with serve(settings) as server:` from a trio program; `run_serve` is the command. Nothing is decided here.
 """
 
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -15,9 +18,8 @@ from anyio.abc import SocketStream
 from msgspec.structs import replace
 
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
-from actors.bridge import aio, open_loop
+from actors.bridge import aio, loop_turn, open_loop
 from actors.control import say as tell
-from actors.control import serve_control
 from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
 from actors.instance import Instance
@@ -29,6 +31,7 @@ from actors.server import ServerActor
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.supervisor import Supervisor
 from actors.sweep import Sweeper
+from actors.takeover import Predecessor
 from actors.world import Say, World
 from fsm.fingerprint import fingerprints
 from fsm.machines import MACHINES
@@ -37,10 +40,13 @@ from moorage.agent_binary import agent_binary
 from moorage.cannot_serve import CannotServe, alone
 from moorage.logs import Log, LogUnavailable
 from moorage.reloading import Adopted, reloads_of
+from moorage.service_manager import ServiceManager, inherited_sockets
+from moorage.succession import Port, control, predecessor_of, replace_it
 from moorage.version import VERSION
 from protocol import codes
 from protocol.codes import Code
 from protocol.container import Link as LinkKind
+from protocol.control import STATUS
 from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
@@ -50,6 +56,7 @@ from protocol.settings_read import Reading
 from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
+UPGRADE_S = 60.0  # until a new process is ready to take this one's place
 
 
 def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
@@ -58,13 +65,12 @@ def _say_nothing(code: Code, details: Mapping[str, Any]) -> None: ...
 class Server:
     """A running daemon. `addresses` are (host, port) pairs as bound."""
 
-    def __init__(
-        self, actor: ServerActor, supervisor: Supervisor, sweeper: Sweeper, listener: Listener, reloads: Reloads
-    ) -> None:
-        self.addresses = listener.addresses
-        self.supervisor, self.sweeper, self.reloads = supervisor, sweeper, reloads
-        self._actor, self._listener = actor, listener
+    def __init__(self, actor: ServerActor, port: Port, sweeper: Sweeper, reloads: Reloads) -> None:
+        self.addresses = port.listener.addresses
+        self.supervisor, self.sweeper, self.reloads = port.supervisor, sweeper, reloads
+        self._actor, self._port = actor, port
         self._stopped = trio.Event()
+        self._turn = loop_turn()
 
     async def run(self) -> None:
         """The server actor's life."""
@@ -79,7 +85,7 @@ class Server:
     async def stop(self) -> None:
         """End in order, if that is not done or under way already."""
         if not self._stopped.is_set():
-            if self._actor.serving:
+            if self._actor.may_be_stopped:
                 self.shutdown("the program that serves is ending")
             await self.wait_stopped()
 
@@ -96,15 +102,25 @@ class Server:
         """Read the settings again; connections from now on have them. What could not be used changes nothing."""
         return await self.reloads.reload(by)
 
+    async def answer_reload(self, stream: SocketStream, argument: bytes) -> None:
+        """The same, for the control socket."""
+        await tell(stream, await self.reload("moorage reload"))
+
+    async def prove_alive(self) -> None:
+        """Return after a turn of both loops: in a daemon that hangs it does not."""
+        await self._turn()
+
     def statistics(self) -> dict[str, Any]:
         """What `moorage status` shows: the daemon's state, its listener's counts, and every actor."""
         world = self.supervisor.world
         return {
             "boot": world.boot,
+            "pid": os.getpid(),
+            "version": VERSION,
             "state": self._actor.cell.state,
             "listen": [f"{host}:{port}" for host, port in self.addresses],
             "api": "{}.{}".format(*world.engine.api),
-            **self._listener.statistics(),
+            **self._port.listener.statistics(),
             "pool": self.supervisor.pool.statistics(),
             "orphans": self.sweeper.statistics(),
             "process": process.figures(),
@@ -120,6 +136,8 @@ async def serve(
     engine: Engine | None = None,
     dice: Random | None = None,
     links: Sequence[LinkKind] | None = None,
+    sockets: Sequence[socket.socket] = (),
+    take_over: str | None = None,
     reread: Reread | None = None,
     adopted: Adopted = lambda settings: None,
 ) -> AsyncIterator[Server]:
@@ -127,13 +145,16 @@ async def serve(
 
     `say` gets each message code with its details (default: nothing is logged). `engine` replaces the one that the
     settings name. `links` to the guest agent are tried in this order; with an `engine` of yours the default is none.
+    `sockets` that listen are used instead of `ssh.listen`. With `take_over` those of the daemon that serves on this
+    state folder are; it is the attempt that started this process, or empty.
     `reread` gives the settings for `Server.reload`, in a thread of its own; `adopted` is told of those in force.
     Raises `CannotServe`; what the block raises comes out as it is.
     """
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(_live, settings, say, engine, dice, links, reread, adopted, leaving)
+            live = partial(_live, sockets=sockets, take_over=take_over)
+            server: Server = await nursery.start(live, settings, say, engine, dice, links, reread, adopted, leaving)
             try:
                 yield server
             finally:
@@ -152,6 +173,8 @@ async def _live(
     adopted: Adopted,
     leaving: trio.Event,
     *,
+    sockets: Sequence[socket.socket] = (),
+    take_over: str | None = None,
     task_status: trio.TaskStatus[Server],
 ) -> None:
     """The daemon's life in a task of its own, because it has to outlive a block that is cancelled."""
@@ -166,7 +189,12 @@ async def _live(
 
     handle: Callable[[Mapping[str, Any]], None] | None = None
     with trio.CancelScope(shield=True):
-        async with open_loop(on_error), _engine(settings, engine) as found, _instance(settings) as instance:
+        async with (
+            open_loop(on_error),
+            _instance(settings) as instance,
+            predecessor_of(instance, take_over) as predecessor,
+            _engine(settings, engine) as found,
+        ):
             with closing(_recorder(settings, log)) as recorder:
                 async with trio.open_nursery() as nursery:
                     world = World(found, nursery, recorder, log, instance.id, instance.boot, dice)
@@ -177,40 +205,40 @@ async def _live(
                     handle = error_handler(supervisor)
                     api = "{}.{}".format(*found.api)
                     log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
-                    listener = await _listener(supervisor, settings)
+                    listener = await _listener(supervisor, settings, predecessor, sockets)
+                    port = Port(supervisor, listener)
 
                     async def bring(new: Settings) -> BroughtAgents | None:
                         return await _agents(new, world, instance, links)
 
                     reloads = reloads_of(settings, supervisor, listener, reread, bring, adopted)
-                    server = _server(settings, supervisor, sweeper, listener, reloads)
+                    server = _server(settings, port, sweeper, reloads)
+                    await replace_it(predecessor, listener)
+                    listener.accept()
                     nursery.start_soon(supervisor.pool.run)
                     if agents is not None:
                         nursery.start_soon(agents.run)
-                    await nursery.start(_control, instance.control, server, log)
+                    talks = {**port.talks, "reload": server.answer_reload}
+                    await nursery.start(control, instance.control, {STATUS: server.statistics}, talks, log)
                     nursery.start_soon(server.run)
                     task_status.started(server)
                     await leaving.wait()
                     await server.stop()
+                    await port.settled()
                     listener.close()
                     await supervisor.sources.close()
                     nursery.cancel_scope.cancel()
 
 
-def _server(
-    settings: Settings, supervisor: Supervisor, sweeper: Sweeper, listener: Listener, reloads: Reloads
-) -> Server:
-    def stop() -> None:
-        supervisor.draining = True
-        listener.stop_accepting()
-
-    ledger = supervisor.world.recorder.share()
-    actor = ServerActor(supervisor.world, ledger, {}, stop, supervisor.pool.drain, reloads)
-    reloads.post = actor.post
-    listen = tuple(f"{host}:{port}" for host, port in listener.addresses)
-    seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
+def _server(settings: Settings, port: Port, sweeper: Sweeper, reloads: Reloads) -> Server:
+    world, listener = port.supervisor.world, port.listener
+    actor = ServerActor(world, world.recorder.share(), {}, port, reloads)
+    port.post, reloads.post, listener.on_settled = actor.post, actor.post, actor.look_who_is_left
+    listen = tuple(f"{host}:{number}" for host, number in listener.addresses)
+    shutdown = settings.shutdown
+    seconds = {"grace": shutdown.grace, "kill": shutdown.kill, "gone": GONE_S, "upgrade": UPGRADE_S}
     actor.post(Listening(listen=listen, seconds=seconds))
-    return Server(actor, supervisor, sweeper, listener, reloads)
+    return Server(actor, port, sweeper, reloads)
 
 
 @asynccontextmanager
@@ -276,20 +304,6 @@ async def _instance(settings: Settings) -> AsyncIterator[Instance]:
         yield instance
 
 
-async def _control(path: Path, server: Server, log: Say, *, task_status: trio.TaskStatus[None]) -> None:
-    """Without it the daemon serves all the same; a path that is too long for a socket is the usual reason."""
-
-    async def reload(stream: SocketStream, argument: bytes) -> None:
-        await tell(stream, await server.reload("moorage reload"))
-
-    try:
-        await serve_control(path, {"status": server.statistics}, {"reload": reload}, task_status=task_status)
-    except OSError as error:
-        log(codes.MOORAGE_CONTROL_FAILED, {"why": f"{path}: {error.strerror or error}"})
-        with suppress(RuntimeError):  # it may have served for a while
-            task_status.started()
-
-
 def _recorder(settings: Settings, log: Say) -> Recorder:
     directory = Path(settings.record.directory) if settings.record.directory else None
     header = Header(
@@ -298,9 +312,14 @@ def _recorder(settings: Settings, log: Say) -> Recorder:
     return Recorder(directory, trio.current_time, header, lambda why: log(codes.MOORAGE_RECORD_FAILED, {"why": why}))
 
 
-async def _listener(supervisor: Supervisor, settings: Settings) -> Listener:
+async def _listener(
+    supervisor: Supervisor, settings: Settings, predecessor: Predecessor | None, sockets: Sequence[socket.socket]
+) -> Listener:
+    """A predecessor's sockets are of no use where the configuration names another address than its own did."""
+    if predecessor is not None:
+        sockets = predecessor.take(settings.ssh.listen)
     try:
-        return await aio(open_listener, supervisor, settings)
+        return await aio(open_listener, supervisor, settings, sockets)
     except OSError as error:
         why = f"cannot listen on {settings.ssh.listen}: {error.strerror or error}"
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {why}") from error
@@ -315,6 +334,7 @@ def run_serve(
     on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
     warnings: Iterable[Problem] = (),
     reread: Callable[[], Reading] | None = None,
+    take_over: str | None = None,
 ) -> int:
     """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
 
@@ -337,32 +357,41 @@ def run_serve(
         log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
     process.allow_files()
     try:
-        trio.run(_serve_until_stopped, settings, log, on_ready, None if reread is None else lambda: told(reread()))
+        told_again = None if reread is None else lambda: told(reread())
+        trio.run(_serve_until_stopped, settings, log, on_ready, told_again, take_over)
     finally:
         log.close()
     return 0
 
 
 async def _serve_until_stopped(
-    settings: Settings, log: Log, on_ready: Callable[[list[tuple[str, int]]], None], reread: Reread | None
+    settings: Settings,
+    log: Log,
+    on_ready: Callable[[list[tuple[str, int]]], None],
+    reread: Reread | None,
+    take_over: str | None,
 ) -> None:
     def adopted(settings: Settings) -> None:
         log.follow(settings.log)
 
-    served = serve(settings, say=log.write, reread=reread, adopted=adopted)
+    manager = ServiceManager()
+    say, sockets = manager.told(log.write), inherited_sockets()
+    served = serve(settings, say=say, reread=reread, adopted=adopted, sockets=sockets, take_over=take_over)
     async with served as server, trio.open_nursery() as nursery:
-        nursery.start_soon(_heed_signals, server, log)
+        nursery.start_soon(_heed_signals, server, log, manager)
+        nursery.start_soon(manager.watch, server.prove_alive)
         on_ready(server.addresses)
         await server.wait_stopped()
         nursery.cancel_scope.cancel()
 
 
-async def _heed_signals(server: Server, log: Log) -> None:
+async def _heed_signals(server: Server, log: Log, manager: ServiceManager) -> None:
     """INT and TERM end the server, a second one makes haste; HUP reopens the log and reads the configuration again."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for number in signals:
             if number == signal.SIGHUP:
                 log.reopen()
+                manager.reloading()
                 server.reloads.want(signal.Signals(number).name)
             else:
                 server.shutdown(signal.Signals(number).name)

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 import anyio
 
 from actors.control import ask
+from protocol.control import STATUS
 
 COLUMNS = ("since", "machine", "actor", "state", "user", "from", "waiting for")
 
@@ -16,17 +17,23 @@ def sockets(state: Path) -> list[Path]:
     return sorted((state / "boots").glob("*.sock"))
 
 
+def answers(state: Path) -> list[tuple[Path, Any]]:
+    """Where each living daemon is asked, and what it says of itself."""
+    return [(path, answer) for path in sockets(state) if (answer := _answer(path)) is not None]
+
+
 def status_command(state: Path, format: str, out: TextIO) -> int:
     """Print one table (or JSON) for all daemons. 0: some answered, 1: none runs there."""
-    answers = [answer for path in sockets(state) if (answer := _answer(path)) is not None]
-    if not answers:
+    found = [answer for _, answer in answers(state)]
+    if not found:
         out.write(f"no daemon runs on {state}\n")
         return 1
     if format == "json":
-        out.write(json.dumps(answers, indent=2) + "\n")
+        out.write(json.dumps(found, indent=2) + "\n")
         return 0
-    for answer in answers:
-        out.write(f"boot {answer['boot']}: {answer['state']} on {', '.join(answer['listen'])}, ")
+    for answer in found:
+        out.write(f"boot {answer['boot']} (pid {answer['pid']}, version {answer['version']}): ")
+        out.write(f"{answer['state']} on {', '.join(answer['listen'])}, ")
         out.write(f"{answer['connections']} connections, engine API {answer['api']}; {_took(answer['process'])}\n")
         rows = [COLUMNS, *(_row(actor) for actor in answer["actors"])]
         widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
@@ -44,7 +51,7 @@ def _took(process: dict[str, int]) -> str:
 
 def _answer(path: Path) -> Any | None:
     try:
-        return anyio.run(ask, path, "status", backend="trio")
+        return anyio.run(ask, path, STATUS, backend="trio")
     except (OSError, TimeoutError, anyio.IncompleteRead):
         return None  # left by a crash, or just ending
 

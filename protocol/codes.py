@@ -291,6 +291,12 @@ MOORAGE_TERMINATING = Code("MOORAGE_TERMINATING", "notice", "shutting down: sess
     "the server is shutting down; this session ends now")
 MOORAGE_KILLING = Code("MOORAGE_KILLING", "notice", "shutting down: what is left is closed and removed",
     "Sessions did not end in time.")
+MOORAGE_UPGRADING = Code("MOORAGE_UPGRADING", "notice", "a new process is starting; this one serves until it is ready",
+    "`moorage upgrade` was called, or a process that was started with --take-over asks for the listening sockets.")
+MOORAGE_UPGRADED = Code("MOORAGE_UPGRADED", "notice", "a new process accepts the connections from now on",
+    "This one serves the connections that it has to their end, without a time limit, and then stops. TERM makes it drain (shutdown.grace).")
+MOORAGE_UPGRADE_FAILED = Code("MOORAGE_UPGRADE_FAILED", "error", "the upgrade has failed; this process serves on",
+    "The new process did not start, or was not ready in time. Nobody was refused, nobody was cut off.")
 MOORAGE_RELOADED = Code("MOORAGE_RELOADED", "notice", "the configuration was read again",
     "details.changes tells what is new; connections that are there keep what they have. Some keys wait for a restart, and are marked.")
 MOORAGE_RELOAD_REFUSED = Code("MOORAGE_RELOAD_REFUSED", "error", "the configuration was not taken; the old one stays",

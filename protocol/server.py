@@ -11,6 +11,8 @@ class ServerState(Enum):
     DRAINING = "draining"
     TERMINATING = "terminating"
     KILLING = "killing"
+    UPGRADING = "upgrading"
+    RETIRING = "retiring"
     STOPPED = "stopped"
 
 
@@ -29,6 +31,40 @@ class ShutdownWanted(Event, frozen=True, kw_only=True, tag="shutdown_wanted"):
 
 class AllGone(Event, frozen=True, kw_only=True, tag="all_gone"):
     """No connection, session or container is left."""
+
+
+class UpgradeWanted(Event, frozen=True, kw_only=True, tag="upgrade_wanted"):
+    """Somebody asks for an upgrade: `argv` is the command that starts the new version. Each attempt has an id."""
+
+    attempt: str
+    argv: tuple[str, ...]
+
+
+class SuccessorCame(Event, frozen=True, kw_only=True, tag="successor_came"):
+    """A new process asks for the listening sockets. `sent_for`: an upgrade of ours has started it."""
+
+    attempt: str
+    sent_for: bool
+    pid: int
+    version: str
+
+
+class SuccessorReady(Event, frozen=True, kw_only=True, tag="successor_ready"):
+    """It has the engine, its keys and the sockets, and would serve as soon as we let it."""
+
+    attempt: str
+    pid: int
+
+
+class SuccessorFailed(Event, frozen=True, kw_only=True, tag="successor_failed"):
+    """It could not be started, has ended, or says why it cannot serve."""
+
+    attempt: str
+    why: str
+
+
+class StopAccepting(Effect, frozen=True, kw_only=True, tag="stop_accepting"):
+    """No new connections, and no containers kept ready for them."""
 
 
 class ReloadWanted(Event, frozen=True, kw_only=True, tag="reload_wanted"):
@@ -70,11 +106,8 @@ class AnswerReload(Effect, frozen=True, kw_only=True, tag="answer_reload"):
     why: str = ""
 
 
-class StopAccepting(Effect, frozen=True, kw_only=True, tag="stop_accepting"): ...
-
-
 class DrainConnections(Effect, frozen=True, kw_only=True, tag="drain_connections"):
-    """`DrainWanted` to every connection."""
+    """`DrainWanted` to every connection, and no further sessions in them."""
 
 
 class TerminateConnections(Effect, frozen=True, kw_only=True, tag="terminate_connections"):
@@ -83,6 +116,24 @@ class TerminateConnections(Effect, frozen=True, kw_only=True, tag="terminate_con
 
 class CloseConnections(Effect, frozen=True, kw_only=True, tag="close_connections"):
     """`CloseWanted` to every connection."""
+
+
+class StartSuccessor(Effect, frozen=True, kw_only=True, tag="start_successor"):
+    attempt: str
+    argv: tuple[str, ...]
+
+
+class PassSockets(Effect, frozen=True, kw_only=True, tag="pass_sockets"):
+    """The listening sockets to the successor; we accept on them until it is ready."""
+
+    attempt: str
+
+
+class EndAttempt(Effect, frozen=True, kw_only=True, tag="end_attempt"):
+    """Tell whoever asked and the successor how it ended. Without a `why` the successor serves now."""
+
+    attempt: str
+    why: str = ""
 
 
 OUTCOMES: dict[type[Effect], tuple[type[Event], type[Fault]]] = {ReadSettings: (SettingsRead, SettingsRefused)}

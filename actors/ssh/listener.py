@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import asyncssh
@@ -18,6 +19,7 @@ from actors.ssh.startups import Startups
 from protocol.settings import Settings, Ssh
 
 BACKLOG = 512
+PAUSE_S = 1.0
 
 
 class Terms(Struct, frozen=True):
@@ -37,28 +39,76 @@ def terms(supervisor: Supervisor, settings: Settings) -> Terms:
 class Listener:
     """Accepts connections until told to stop. `turned_away` counts those for whom `maxStartups` left no room.
 
-    `terms` may be exchanged at any time; connections that are there keep theirs.
+    `terms` may be exchanged at any time; connections that are there keep theirs. `listen` is the setting that the
+    sockets were opened for. The accepting is ours and not asyncio's server's, which drops a connection that it has
+    accepted and not yet told of when it is closed.
     """
 
     def __init__(self, terms: Terms, turn_away: Callable[[], None]) -> None:
-        self.terms = terms
+        self.terms, self.listen = terms, terms.ssh.listen
+        self.sockets: Sequence[socket.socket] = ()
         self.addresses: list[tuple[str, int]] = []
         self.turned_away = 0
+        self.on_settled: Callable[[], None] = lambda: None  # no connection is between its accept and its actor
         self._turn_away = turn_away
         self._connections: set[Connection] = set()
         self._startups: Startups[Connection] = Startups()
-        self._server: asyncio.Server | None = None
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
 
-    async def open(self, factory: Callable[[], Connection], host: str | None, port: int) -> None:
-        """Raises OSError: in use, not ours, not there."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(factory, host, port, backlog=BACKLOG, reuse_address=True)
-        self.addresses = [sock.getsockname()[:2] for sock in self._server.sockets]
+    def open(self, factory: Callable[[], Connection], sockets: Sequence[socket.socket]) -> None:
+        """Sockets that listen are ours from now on. Who connects waits until `accept`."""
+        self._factory, self.sockets = factory, sockets
+        self.addresses = [sock.getsockname()[:2] for sock in sockets]
+        for sock in sockets:
+            sock.setblocking(False)
+
+    def accept(self) -> None:
+        """From now on, until `stop_accepting`."""
+        for sock in self.sockets:
+            self._loop.add_reader(sock, self._accept, sock)
 
     def stop_accepting(self) -> None:
-        """No new connections; those that are there go on."""
-        if self._server is not None:
-            self._server.close()
+        """No new connections; those that are there go on, and another process may go on with the sockets."""
+        for sock in self.sockets:
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock)
+                sock.close()
+
+    @property
+    def is_arriving(self) -> bool:
+        """Is a connection accepted that has no actor yet?"""
+        return bool(self._arriving)
+
+    def _accept(self, sock: socket.socket) -> None:
+        for _ in range(BACKLOG):
+            try:
+                accepted, _address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(sock, error)
+                return
+            accepted.setblocking(False)
+            task = self._loop.create_task(self._arrive(accepted))
+            self._arriving.add(task)
+            task.add_done_callback(self._arrived)
+
+    def _pause(self, sock: socket.socket, error: OSError) -> None:
+        """Out of descriptors or memory: those who wait in the queue are better served later than refused."""
+        self._loop.call_exception_handler({"message": "connections cannot be accepted", "exception": error})
+        self._loop.remove_reader(sock)
+        self._loop.call_later(PAUSE_S, lambda: sock.fileno() < 0 or self._loop.add_reader(sock, self._accept, sock))
+
+    async def _arrive(self, accepted: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(self._factory, accepted)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._arriving.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._loop.call_exception_handler({"message": "a connection could not be taken", "exception": error})
+        if not self._arriving:
+            self.on_settled()
 
     def close(self) -> None:
         """Stop accepting, and end every connection without a word."""
@@ -91,8 +141,8 @@ class Listener:
         self._connections.discard(conn)
 
 
-async def open_listener(supervisor: Supervisor, settings: Settings) -> Listener:
-    """Listen on `settings.ssh.listen` and bring what arrives to the supervisor.
+async def open_listener(supervisor: Supervisor, settings: Settings, sockets: Sequence[socket.socket] = ()) -> Listener:
+    """Listen on `settings.ssh.listen`, or on `sockets`, and bring what is accepted to the supervisor.
 
     Raises OSError (the address), BadKey or ValueError
     (host keys, algorithms; `keys.check` and `options.check` have told of them with their paths).
@@ -105,8 +155,21 @@ async def open_listener(supervisor: Supervisor, settings: Settings) -> Listener:
     def accepted() -> Connection:
         return Connection(loop, listener.terms.options, listener, listener.terms.ssh)
 
-    await listener.open(accepted, *listen_address(settings.ssh.listen))
+    listener.open(accepted, sockets or await _bound(*listen_address(settings.ssh.listen)))
     return listener
+
+
+async def _bound(host: str | None, port: int) -> list[socket.socket]:
+    """Sockets that listen there, IPv4 and IPv6. Raises OSError: in use, not ours, not there."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(asyncio.Protocol, host, port, start_serving=False, reuse_address=True)
+    try:
+        sockets = [sock.dup() for sock in server.sockets]
+    finally:
+        server.close()
+    for sock in sockets:
+        sock.listen(BACKLOG)
+    return sockets
 
 
 def error_handler(supervisor: Supervisor) -> Callable[[Mapping[str, Any]], None]:

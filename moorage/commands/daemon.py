@@ -28,7 +28,11 @@ def read_config(path: Path) -> Reading:
 
 
 def serve_until_stopped(
-    path: Path, reading: Reading, record: str | None, on_ready: Callable[[list[tuple[str, int]]], None]
+    path: Path,
+    reading: Reading,
+    record: str | None,
+    on_ready: Callable[[list[tuple[str, int]]], None],
+    take_over: str | None = None,
 ) -> int:
     """`reading` is what `path` says now; it is read again when a reload is wanted."""
 
@@ -40,4 +44,6 @@ def serve_until_stopped(
 
     with sentences(*FAILURES):
         settings, warnings = reading.settings, reading.warnings
-        return run_serve(settings, record=record, on_ready=on_ready, warnings=warnings, reread=reread)
+        return run_serve(
+            settings, record=record, on_ready=on_ready, warnings=warnings, reread=reread, take_over=take_over
+        )

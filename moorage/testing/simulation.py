@@ -4,7 +4,7 @@ Bad weather first, then fair weather with a limit. What must hold is in `checker
 """
 
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 from pathlib import Path
 from random import Random
@@ -117,14 +117,31 @@ class Daemon:
         self.supervisor = Supervisor(world, settings)
         self.stopped = trio.Event()
         self._accepted_until = inf
-        self.server = ServerActor(world, self.recorder.share(), {}, self._stop_accepting, self.supervisor.pool.drain)
+        self.server = ServerActor(world, self.recorder.share(), {}, self)
         seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
         self.server.post(Listening(listen=("simulation",), seconds=seconds))
         self.sweeper = Sweeper(self.supervisor, self.instance)
 
-    def _stop_accepting(self) -> None:
-        self.supervisor.draining = True
+    # ports.ServerPort. An upgrade takes two processes; here is one.
+
+    def stop_accepting(self) -> None:
         self._accepted_until = trio.current_time() + LATE_S
+        self.supervisor.pool.drain()
+
+    def refuse_sessions(self) -> None:
+        self.supervisor.draining = True
+
+    def is_arriving(self) -> bool:
+        return False
+
+    def start_successor(self, attempt: str, argv: Sequence[str]) -> None:
+        raise AssertionError("nobody asks for it")
+
+    def pass_sockets(self, attempt: str) -> None:
+        raise AssertionError("nobody asks for it")
+
+    def end_attempt(self, attempt: str, why: str) -> None:
+        raise AssertionError("nobody asks for it")
 
     def accepts(self) -> bool:
         """A connection that was accepted just before the listener closed may be told of a little later."""

@@ -28,6 +28,8 @@ POLICY_GUARDS = frozenset(
     {"policy_refuses", "no_forward", "no_reverse", "sessions_suffice", "no_x11", "no_exec", "no_shell", "no_subsystem"}
     | {"commands_are_off", "env_is_too_small"}
 )
+UPGRADE = "an upgrade takes two processes, and this is one"
+SUCCESSION = frozenset({"UpgradeWanted", "SuccessorCame", "SuccessorReady", "SuccessorFailed"})
 NO_STREAM = "the end of input is told once there is a stream, and before the end of its output"
 WITHOUT_STREAM = frozenset(
     {"OPEN", "CREATING", "CREATING_AGAIN", "AWAITING_EXIT", "READING_EXIT", "READING_EXIT_AGAIN"}
@@ -46,6 +48,8 @@ def why_never(row: Row) -> str:
         return NO_STREAM
     if row.id[:2] == "CT" and event == "TerminateWanted" and row.state.name in BEFORE_RUNNING:
         return NOT_RUNNING
+    if event in SUCCESSION or row.state.name in ("UPGRADING", "RETIRING"):
+        return UPGRADE
     if event in ("ReloadWanted", "SettingsRead", "SettingsRefused"):
         return NO_FILE
     if row.id[:2] == "AU":

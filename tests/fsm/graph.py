@@ -58,6 +58,7 @@ RETIRED: frozenset[str] = frozenset()
 PATIENT: Mapping[tuple[str, str], str] = {
     ("server", "STARTING"): "the composition opens the listener, or ends with a sentence",
     ("server", "SERVING"): "it serves until somebody says stop",
+    ("server", "RETIRING"): "it serves the connections that it has to their end",
     ("connection", "NEW"): "its first event is there before it is",
     ("connection", "LANDING"): "the container's own budget (containerStart) ends it",
     ("connection", "SERVING"): "it waits for people",

@@ -17,7 +17,6 @@ from protocol.connection import (
 from protocol.container import ContainerExited, ContainerFailed, ContainerLanded, ContainerWanted
 from protocol.image import ImageWanted, WaiterLeft
 from protocol.limits import LimitReached
-from protocol.server import Listening, ReloadWanted, SettingsRead
 from protocol.session import (
     ChannelOpened,
     CommandForced,
@@ -34,6 +33,7 @@ from protocol.session import (
 from protocol.signal import SignalDelivered, SignalOrdered
 from protocol.terminal import SizeWanted, TerminalOpened
 from protocol.timer import IdleMeasured, TimerStarted
+from tests.fsm.specimens_server import OF_SERVER
 
 Values = dict[str, Any]
 
@@ -161,8 +161,6 @@ VARIANTS: dict[type[Event], Mapping[str, Values]] = {
     SignalOrdered: {},
     SizeWanted: {},
     TerminalOpened: {"no size": {"size": None}, "container": {"target": "container"}},
-    Listening: {},
-    ReloadWanted: {},
-    SettingsRead: {},
+    **OF_SERVER,
 }
 # Every variant of these with every cell; of the others each variant with the usual cell, the usual one with every cell.

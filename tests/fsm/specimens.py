@@ -32,6 +32,7 @@ from protocol.spare import SpareWanted
 from protocol.terminal import TerminalOpened
 from protocol.timer import TimerStarted
 from tests.fsm.specimen_events import BIG, FAILED, FIELDS, LANDED, OWN, PTY, SERVED, SMALL, TERMED, VARIANTS, Values
+from tests.fsm.specimens_server import OWN_FIELDS
 
 
 class Specimen(Struct, frozen=True):
@@ -45,7 +46,7 @@ class Specimen(Struct, frozen=True):
 TRIED = {"tried twice": {"tries": 2, "why": "busy"}, "tried eight times": {"tries": 8, "why": "busy"}}
 
 SPECIMENS: Mapping[str, Specimen] = {
-    "server": Specimen({}),
+    "server": Specimen({"attempt": "b.1"}, at={"STARTING": {"attempt": ""}}),
     "spare": Specimen({"container": "ct"}),
     "auth": Specimen(
         {
@@ -203,7 +204,7 @@ def samples(event: type[Event], seconds: Mapping[str, float]) -> dict[str, Event
     fields = {name: FIELDS[name] for name in event.__struct_fields__ if name not in OPTIONAL and name in FIELDS}
     if "seconds" in event.__struct_fields__:
         fields["seconds"] = dict(seconds)
-    usual = event(**fields)
+    usual = event(**{**fields, **OWN_FIELDS.get(event, {})})
     found = {"": usual}
     if issubclass(event, Fault):
         for fault in get_args(FaultClass):

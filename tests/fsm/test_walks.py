@@ -14,7 +14,7 @@ from tests.fsm.walks_session import SessionWorld
 from tests.fsm.walks_timer import TimerWorld
 
 WALKS = {
-    ServerWorld: 200,
+    ServerWorld: 2000,
     ImageWorld: 600,
     TerminalWorld: 1200,
     SignalWorld: 300,

@@ -339,6 +339,7 @@ async def open_host(
             on_error = error_handler(supervisor)
             loop.set_exception_handler(lambda _loop, context: on_error(context))
             listener = await aio(open_listener, supervisor, supervisor.settings)
+            listener.accept()
             try:
                 yield Host(supervisor, listener)
             finally:
