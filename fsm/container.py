@@ -167,8 +167,7 @@ def _note_id(cell: ContainerCell, event: Event) -> None:
     if isinstance(event, ContainerCreated):
         cell.id = event.id
         note_created(cell, event)
-    if not isinstance(event, DeadlinePassed):
-        cell.tries = 0
+    cell.tries = 0
 
 
 def land(cell: ContainerCell, event: ContainerStarted) -> Effects:
@@ -206,8 +205,7 @@ def terminate(cell: ContainerCell, event: TerminateWanted) -> Effects:
 
 
 def remove(cell: ContainerCell, event: Event) -> Effects:
-    if not isinstance(event, DeadlinePassed):
-        cell.tries = 0
+    cell.tries = 0
     return (RemoveContainer(),)
 
 

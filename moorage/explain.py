@@ -115,6 +115,13 @@ PHRASES: Mapping[str, str] = {
     "listening": "it listened on {listen}",
     "shutdown_wanted": "it was told to stop: {why}",
     "all_gone": "nothing was left",
+    "reload_wanted": "{asked_by} wanted the configuration read again",
+    "settings_read": "the configuration could be used[: {changes}]",
+    "settings_refused": "the configuration could not be used: {why}",
+    "upgrade_wanted": "somebody wanted a new version in its place",
+    "successor_came": "process {pid} of version {version} asked for the listening sockets",
+    "successor_ready": "the new process {pid} was ready",
+    "successor_failed": "the new process failed: {why}",
 }
 _OPTIONAL = re.compile(r"\[([^\[\]{}]*\{(\w+)\}[^\[\]{}]*)\]")
 CUT = 120  # characters of one field: a sentence stays a sentence

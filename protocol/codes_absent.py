@@ -13,14 +13,14 @@ RETIRED: dict[str, str] = {
     "AUTH_DISABLED": "a method that is off is not offered",
     "AUTH_CONFIG_ERROR": "such a configuration is refused with all its problems",
     "AUTH_OAUTH2_DEVICE_CODE_REQUEST_FAILED": "an identity provider that does not answer is AUTH_BACKEND_ERROR",
+    "DOCKER_EXEC_SIGNAL": "the agent passes signals on by itself; a row of the session tells of each",
+    "DOCKER_EXEC_SIGNAL_FAILED": "one to a program that has ended is no failure, and a lost link ends the session",
+    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "the agent passes signals on by itself; a row of the session tells of each",
+    "DOCKER_AGENT_FAILED": "an agent that cannot be brought is MOORAGE_AGENT_UNAVAILABLE",
+    "DOCKER_AGENT_LOG": "Moorage's agent writes no log",
 }
 
 # Codes of ContainerSSH that will be said here when what they speak of is here.
 LATER: dict[str, str] = {
-    "DOCKER_EXEC_SIGNAL": "signals to an exec need the guest agent",
-    "DOCKER_EXEC_SIGNAL_FAILED": "signals to an exec need the guest agent",
-    "DOCKER_EXEC_SIGNAL_SUCCESSFUL": "signals to an exec need the guest agent",
     "DOCKER_FORWARDING_FAILED": "there is no forwarding yet",
-    "DOCKER_AGENT_FAILED": "there is no guest agent yet",
-    "DOCKER_AGENT_LOG": "there is no guest agent yet",
 }

@@ -250,7 +250,7 @@ class Builder:
         Keys(folder)
 
     def settings(self, fake: bool = False, **more: Any) -> Settings:
-        """`more`: fields of `Execution`, `Timeouts`, `ssh`, `auth`, `shutdown`, and sections. Programs are execs."""
+        """`more`: fields of `Execution`, `Timeouts`, `ssh`, `ways`, `shutdown`, and sections. Programs are execs."""
         sections = {name: more.pop(name) for name in SECTIONS if name in more}
         execution: dict[str, Any] = {
             "transport": "exec",
@@ -258,7 +258,7 @@ class Builder:
             "host": {"NetworkMode": "none"},
         }
         ssh, shutdown, state = more.pop("ssh", {}), more.pop("shutdown", {}), more.pop("state", "state")
-        auth = more.pop("auth", {})
+        ways = more.pop("ways", {})  # of `Settings.auth`
         timeouts = {name: more.pop(name) for name in Timeouts.__struct_fields__ if name in more}
         pool = Pool(size=more.pop("pool", 0))
         if image := more.pop("image", ""):
@@ -274,7 +274,7 @@ class Builder:
         )
         return Settings(
             ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}, **auth),
+            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}, **ways),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
             state=state,

@@ -36,15 +36,16 @@ async def start_lost_and_ended(setup: Setup) -> None:
 @run("connection-image-look-hangs", end="exit status 7", rows=("IM0103", "IM0201", "SS0901"), needs=(), kept=1)
 async def image_look_hangs(setup: Setup) -> None:
     """One look at the image hangs for longer than a login has time. Who comes later asks anew and is served."""
-    why = f"the image {FAKE_IMAGE} could not be pulled: it took longer than docker.timeouts.containerStart (7 s)"
+    late = "it took longer than docker.timeouts.containerStart (7 s)"
+    why = f"the container engine could not say whether it has the image {FAKE_IMAGE}: {late}"
     async with (
-        setup.fake_harness("inspect_image: 1*hang -> off", http_s=30.0, container_start=7.0) as harness,
+        setup.fake_harness("inspect_image: 1*hang -> off", http_s=9.0, container_start=7.0) as harness,
         harness.client() as first,
         trio.open_nursery() as nursery,
     ):
 
         async def stays_out() -> None:
-            assert await first.run("exit 7") == Done(125, b"", told(why, "DOCKER_IMAGE_PULL_FAILED"))
+            assert await first.run("exit 7") == Done(125, b"", told(why, "DOCKER_IMAGE_LISTING_FAILED"))
 
         nursery.start_soon(stays_out)
         await harness.said.until("DOCKER_IMAGE_LISTING")

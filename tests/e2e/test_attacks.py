@@ -117,6 +117,7 @@ def half_a_handshake() -> bytes:
     return VERSION + UInt32(1 + len(payload) + padding) + Byte(padding) + payload + bytes(padding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", [{"maxStartups": 600, "loginGrace": "8s"}], indirect=True)
 async def test_five_hundred_who_take_their_time(scene: Scene) -> None:
     """A byte at a time, a version and no more, a key exchange that is begun: all end with the login grace."""
@@ -194,6 +195,7 @@ async def test_a_client_that_never_reads(scene: Scene) -> None:
     await scene.ended()
 
 
+@pytest.mark.slow
 async def test_a_client_that_never_reads_one_channel_at_a_time(scene: Scene) -> None:
     """The socket is read, the channels' windows are never opened again: what waits, waits in each."""
     async with scene.attacker() as conn:
@@ -207,6 +209,7 @@ async def test_a_client_that_never_reads_one_channel_at_a_time(scene: Scene) -> 
     await scene.ended()
 
 
+@pytest.mark.slow
 async def test_window_games(scene: Scene) -> None:
     """40,000 adjustments by nothing and by one while a program writes: tiny packets, thousands in each read."""
     async with scene.attacker() as conn:

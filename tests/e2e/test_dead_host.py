@@ -32,7 +32,7 @@ def network() -> Iterator[tuple[str, ...]]:
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-@pytest.mark.parametrize("then", ["cat", "yes"])
+@pytest.mark.parametrize("then", ["cat", pytest.param("yes", marks=pytest.mark.slow)])
 async def test_a_host_that_is_gone_is_missed(tmp_path: Path, guest: str, network: tuple[str, ...], then: str) -> None:
     """Whether we have nothing to send, or cannot get rid of it: the container is removed."""
     Keys(tmp_path)

@@ -13,10 +13,18 @@ from protocol.hardening import KEPT, MEMORY_BYTES, PIDS_MAX
 from protocol.settings import ExecutionMode
 from tests.e2e import outside
 from tests.e2e.runs import Setup
-from tests.e2e.served import MODES
 from tests.fixtures_engine import RUN
 
 pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.openssh]
+WAYS = pytest.mark.parametrize(
+    ("mode", "transport"),
+    [
+        ("connection", "served"),
+        ("session", "exec"),
+        pytest.param("connection", "exec", marks=pytest.mark.slow),
+        pytest.param("session", "served", marks=pytest.mark.slow),
+    ],
+)
 TRANSPORTS = ("exec", "served")
 NUMBERS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7}
 STATUS = "grep -e CapBnd -e CapEff -e NoNewPrivs /proc/self/status"
@@ -45,8 +53,7 @@ def image(dockerd: str) -> Iterator[str]:
     outside.forget_image(reference)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("mode", MODES)
+@WAYS
 async def test_what_the_kernel_says(mode: ExecutionMode, transport: str, setup: Setup) -> None:
     mask = sum(1 << NUMBERS[name] for name in KEPT)
     more: dict[str, Any] = {"mode": mode, "transport": transport}
@@ -66,8 +73,7 @@ async def test_what_the_kernel_says(mode: ExecutionMode, transport: str, setup: 
         assert int(said[3], 16) > mask and said[5] == "0"
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("mode", MODES)
+@WAYS
 async def test_a_setuid_program_gains_nothing(mode: ExecutionMode, transport: str, setup: Setup, image: str) -> None:
     person = {"Image": image, "User": "1000:1000"}
     more: dict[str, Any] = {"mode": mode, "transport": transport, "container": person}
@@ -82,8 +88,7 @@ async def test_a_setuid_program_gains_nothing(mode: ExecutionMode, transport: st
         assert (await harness.ssh(BECOME_ROOT)).out == b"0\n"
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("mode", MODES)
+@WAYS
 async def test_a_fork_bomb_meets_the_limit(mode: ExecutionMode, transport: str, setup: Setup) -> None:
     """It gets no more than the limit, and what it has made goes with its container."""
     async with setup.harness(hardening="strict", mode=mode, transport=transport, seconds_max=60) as harness:

@@ -24,12 +24,19 @@ async def told(setup: Setup, **more: Any) -> AsyncIterator[Harness]:
     """A server whose last word about logins sends a file."""
     async with trio_asyncio.open_loop(), open_service(lambda heard: ANSWER) as service:
         hook = AskWebhook(method="webhook", webhook=Webhook(url=service.url))
-        async with setup.harness(auth={"authz": hook}, **more) as harness:
+        async with setup.harness(ways={"authz": hook}, **more) as harness:
             yield harness
 
 
-@pytest.mark.parametrize("transport", ["exec", "served"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("mode", "transport"),
+    [
+        ("connection", "served"),
+        ("session", "exec"),
+        pytest.param("connection", "exec", marks=pytest.mark.slow),
+        pytest.param("session", "served", marks=pytest.mark.slow),
+    ],
+)
 async def test_they_are_there_for_the_containers_user(mode: ExecutionMode, transport: str, setup: Setup) -> None:
     more: dict[str, Any] = {"mode": mode, "transport": transport, "pool": 1}
     for user, ids in (("", "0 0"), ("1000:50", "1000 50"), ("nobody", "65534 65534")):
@@ -60,7 +67,7 @@ async def test_another_try_writes_them_again(setup: Setup) -> None:
     async with trio_asyncio.open_loop(), open_service(lambda heard: ANSWER) as service:
         hook = AskWebhook(method="webhook", webhook=Webhook(url=service.url))
         failpoint = "write_files: 1*fail(unavailable) -> off"
-        async with setup.fake_harness(failpoint, auth={"authz": hook}) as harness, harness.client() as client:
+        async with setup.fake_harness(failpoint, ways={"authz": hook}) as harness, harness.client() as client:
             assert await client.run("echo out") == Done(0, b"out\n", b"")
             assert harness.said.count("DOCKER_FILE_WRITE") == 2
             assert harness.fake is not None

@@ -81,8 +81,8 @@ async def test_an_error_that_belongs_to_no_connection_ends_none(setup: Setup) ->
         def boom() -> None:
             raise RuntimeError("nobody's")
 
-        server: Any = harness.server._listener._server
-        server.get_loop().call_soon(boom)
+        listener: Any = harness.server._port.listener
+        listener._loop.call_soon(boom)
         await harness.said.until("MOORAGE_SHIM_FAILED")
         assert "nobody's" in harness.said.details("MOORAGE_SHIM_FAILED")[0]["error"]
         assert (await client.run("exit 3")).status == 3

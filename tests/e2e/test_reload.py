@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.openssh]
 RELOADS = 50
 
 
+@pytest.mark.slow
 async def test_no_login_is_refused_while_the_configuration_is_read_again(setup: Setup) -> None:
     """Fifty times, one after the other, while three clients log in in loops: each has one of the two, whole."""
     more = seen("0", setup.image)

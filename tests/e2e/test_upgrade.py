@@ -155,6 +155,7 @@ async def test_three_logins_a_second_over_several_upgrades(setup: Setup) -> None
     assert [line for line in server.said if line["code"] in BAD] == []
 
 
+@pytest.mark.slow
 async def test_a_killed_one_leaves_its_successor_nothing_but_orphans(setup: Setup) -> None:
     """It retires, and is killed: the new one sweeps what it left, and no sooner."""
     async with served(setup.folder, setup.image) as server, ending(setup), session(setup, server, "sleep 60"):

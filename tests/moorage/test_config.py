@@ -13,7 +13,8 @@ from protocol.settings import Settings
 from protocol.settings_read import SettingsError
 
 CONFIG = Path(__file__).parents[2] / "config"
-FILES = sorted(path for path in CONFIG.rglob("*") if path.suffix in (".yaml", ".json") and "schema" not in path.name)
+CONFIGURATIONS = [*CONFIG.glob("*"), *(CONFIG / "examples").rglob("*")]
+FILES = sorted(path for path in CONFIGURATIONS if path.suffix in (".yaml", ".json") and "schema" not in path.name)
 HASH = "$2b$04$K7IOEYdX6u7mYW/rDSQcz.cnaaVn1DUsYolDGWK.ytqjtV3SSuZtS"
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 RSA_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
