@@ -4,6 +4,7 @@ With MOORAGE_REQUIRE_ENGINE=1 no test of the outside may be skipped, however it 
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -13,6 +14,11 @@ pytest.register_assert_rewrite("tests.e2e")  # the runs are no test modules, and
 pytest_plugins = ["tests.fixtures_engine", "tests.codes_heard"]
 
 OUTSIDE = ("engine", "registry", "openssh")
+
+# `nohup` and shells' background jobs have them ignored, and so would every process that a test sends one to.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)
