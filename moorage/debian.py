@@ -122,7 +122,8 @@ FRESH = (Need("debootstrap", _has("debootstrap")), Need("slirp4netns", _has("sli
 
 COMPILER = (Need("musl-tools", _has("musl-gcc")), Need("gcc", _has("gcc")))
 
-TEST = (ENGINE, BUSYBOX, CLIENT, DOT, REGISTRY, *COMPILER, Need("libc6-dev", _standard_headers))
+NETWORK = (Need("iproute2", _has("ip")), Need("iptables", _has("iptables")))
+TEST = (ENGINE, BUSYBOX, CLIENT, DOT, REGISTRY, *COMPILER, Need("libc6-dev", _standard_headers), *NETWORK)
 
 NEEDS: Mapping[str, tuple[Need, ...]] = {
     "install": VENV,
