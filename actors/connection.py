@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 class ConnectionActor(Actor):
-    """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own.
+    """`connection` is the id of logs and labels; `opened` counts sessions, so that each has a name of its own, and
+    `open_now` those that are open.
 
     `settings` and `sources` are those that held when it was accepted, whatever the file says by now; after the login,
     `settings` are its own. `reached`: the limit for which it was let in and gets nothing.
@@ -53,7 +54,7 @@ class ConnectionActor(Actor):
         self.transport, self.connection, self.settings = transport, connection, settings
         self.sources = supervisor.sources
         self.files: Mapping[str, bytes] = {}
-        self.opened = 0
+        self.opened = self.open_now = 0
         self.reached: LimitReached | None = None
         self._stirred_at = trio.current_time()
         self._supervisor = supervisor
@@ -64,6 +65,8 @@ class ConnectionActor(Actor):
             self.about["username"] = event.username
             event = self._supervisor.admission.login(self, event)
             self.reached = event.reached
+        # Counted here and not by the machine, which hears of a session a turn later: several may open in one.
+        self.open_now += isinstance(event, SessionOpened) - isinstance(event, SessionEnded)
         if isinstance(event, Authenticated | SessionOpened | SessionEnded):
             self._stirred_at = trio.current_time()
         super().post(event)

@@ -142,7 +142,7 @@ class Supervisor:
             return ChannelRefusal(codes.DOCKER_CONTAINER_SHUTTING_DOWN.user)
         if connection.cell.passed is not None:
             return ChannelRefusal(connection.cell.passed.why)
-        if len(connection.cell.sessions) >= SESSIONS_MAX:
+        if connection.open_now >= SESSIONS_MAX:
             return ChannelRefusal(f"too many sessions: a connection may have {SESSIONS_MAX} open at once")
         limit = self.admission.may_open(connection)
         return ChannelRefusal() if limit is None else ChannelRefusal(limits.with_code(limit), "limits")

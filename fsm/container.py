@@ -205,7 +205,8 @@ def terminate(cell: ContainerCell, event: TerminateWanted) -> Effects:
 
 
 def remove(cell: ContainerCell, event: Event) -> Effects:
-    cell.tries = 0
+    if not isinstance(event, DeadlinePassed):
+        cell.tries = 0
     return (RemoveContainer(),)
 
 
