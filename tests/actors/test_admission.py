@@ -2,25 +2,22 @@
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 import pytest
 import trio
 
-from actors.actor import Actor
 from actors.recorder import Recorder
 from actors.supervisor import Supervisor
 from actors.world import World
-from fsm.kernel import Answer, Cell, Kind
 from moorage.testing import FakeEngine
 from moorage.testing.engine import FakeImage
 from moorage.testing.fake_client import FakeChannel, FakeClient
-from protocol.base import DeadlinePassed, Event
 from protocol.connection import Authenticated, CloseWanted, DrainWanted, ShimFailed, TerminateWanted
 from protocol.ledger import Header
 from protocol.session import ProgramWanted
 from protocol.settings import Docker, Execution, ExecutionMode, Settings
 from protocol.settings_limits import AddressShare, Limits, LoginRate, Share
+from tests.broken import break_
 
 LIMITS = Limits(
     user=Share(connections=25, sessions=40, containers=35, login_rate=LoginRate(logins=60, period=600.0)),
@@ -29,24 +26,6 @@ LIMITS = Limits(
     total=1000.0,
 )
 COUNT = 1000
-
-
-class Broken:
-    """A machine whose every step is an error."""
-
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kind, name)
-
-    def step(self, cell: Cell, event: Event) -> Answer:
-        raise ArithmeticError(type(event).__name__)
-
-
-def crash(actor: Actor) -> None:
-    actor.kind = Broken(actor.kind)  # type: ignore[misc,assignment]
-    actor.post(DeadlinePassed(name="none", arm=0))
 
 
 def ends(client: FakeClient, supervisor: Supervisor, dice: Random) -> list[Callable[[], None]]:
@@ -67,7 +46,7 @@ def ends(client: FakeClient, supervisor: Supervisor, dice: Random) -> list[Calla
         lambda: mailbox.post(ShimFailed(why="an error of ours")),
         shut_down,
         lambda: None,  # it is left to the limits
-        lambda: crash(dice.choice(mine)),
+        lambda: break_(dice.choice(mine)),
     ]
 
 

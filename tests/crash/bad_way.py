@@ -1,13 +1,13 @@
 """A way to the real engine on which every third request meets trouble."""
 
-import socket
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 from urllib.parse import urlsplit
 
 import trio
+
+from tests.listening import listening, reset
 
 LATE_S = 1.0
 ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
@@ -49,7 +49,7 @@ class BadWay:
                         await trio.sleep(LATE_S)
                     if now[0] is Trouble.CUT:
                         await client.send_all(data[:20])
-                        _reset(client)
+                        reset(client)
                         break
                     await client.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -69,18 +69,10 @@ class BadWay:
             pass
 
 
-def _reset(stream: trio.SocketStream) -> None:
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    stream.socket.close()
-
-
 @asynccontextmanager
 async def bad_way(engine: str) -> AsyncIterator[BadWay]:
     """To the engine at this address, which is a Unix socket's."""
     way = BadWay(urlsplit(engine).path)
-    async with trio.open_nursery() as nursery:
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        way.url = f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}"
-        nursery.start_soon(trio.serve_listeners, way.serve, [listener])
+    async with listening(way.serve) as address:
+        way.url = f"tcp://{address}"
         yield way
-        nursery.cancel_scope.cancel()

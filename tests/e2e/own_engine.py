@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +14,7 @@ import trio
 
 from actors.engine.find import find_engine
 from moorage.debian import SYSTEM_PATH, program
+from tests.listening import listening, reset
 
 START_SECONDS_MAX = 60.0
 
@@ -29,17 +28,13 @@ class Way:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Way"]:
-        async with trio.open_nursery() as nursery:
-            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            self.url = f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}"
-            nursery.start_soon(trio.serve_listeners, self._serve, [listener])
+        async with listening(self._serve) as address:
+            self.url = f"tcp://{address}"
             yield self
-            nursery.cancel_scope.cancel()
 
     def cut(self) -> None:
         for stream in self._streams:
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            stream.socket.close()
+            reset(stream)
 
     async def _serve(self, client: trio.SocketStream) -> None:
         engine = await trio.open_unix_socket(urlsplit(find_engine()).path)

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from tests.listening import listening
+
 REQUEST = re.compile(rb"(GET|HEAD|POST|DELETE) (\S+) HTTP/1\.1\r\n")
 
 
@@ -89,15 +91,5 @@ class OpenTarget:
 async def open_proxy(target: str, held_after: int | None = None) -> AsyncIterator[Proxy]:
     """`held_after`: each connection's answers stop after so many bytes, until `open()`."""
     proxy = Proxy(OpenTarget(target), held_after)
-    async with trio.open_nursery() as nursery:
-        listeners: list[trio.SocketListener] = await nursery.start(_serve, proxy)
-        host, port = listeners[0].socket.getsockname()
-        proxy.host = f"{host}:{port}"
-        try:
-            yield proxy
-        finally:
-            nursery.cancel_scope.cancel()
-
-
-async def _serve(proxy: Proxy, *, task_status: trio.TaskStatus[list[trio.SocketListener]]) -> None:
-    await trio.serve_tcp(proxy.serve, 0, host="127.0.0.1", task_status=task_status)
+    async with listening(proxy.serve) as proxy.host:
+        yield proxy

@@ -8,37 +8,13 @@ import pytest
 import trio
 
 from actors.actor import Actor
-from fsm.kernel import Answer, Cell, Kind
-from protocol.base import DeadlinePassed, Event
 from protocol.settings_limits import Limits
+from tests.broken import Boom, break_
 from tests.e2e.harness import Client, Harness
 from tests.e2e.runs import Setup
 
 pytestmark = pytest.mark.trio
 CRASHES = ("MOORAGE_ACTOR_CRASHED", "MOORAGE_CONNECTION_CRASHED")
-
-
-class Boom(Exception):
-    """What no table knows."""
-
-
-class BrokenKind:
-    """A machine whose every step is an error."""
-
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kind, name)
-
-    def step(self, cell: Cell, event: Event) -> Answer:
-        raise Boom(type(event).__name__)
-
-
-def break_(actor: Actor) -> None:
-    """Its next step, which comes at once, is an error."""
-    actor.kind = BrokenKind(actor.kind)  # type: ignore[misc,assignment]
-    actor.post(DeadlinePassed(name="none", arm=0))
 
 
 def actors(harness: Harness, kind: str) -> list[Actor]:
