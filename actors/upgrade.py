@@ -28,6 +28,7 @@ NOT_INHERITED = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID")
 # The new process must not be our child: the service manager takes it for its main process, and is told of the end of
 # its own children only. The shell ends at once, and its number is written to the pipe that is its stdin.
 START = '"$@" </dev/null & echo $! >&0'
+ENDED = "the new process ended before it was ready; this one's stderr, which it shares, says more"
 
 
 class Attempt:
@@ -137,6 +138,9 @@ class Upgrades:
         with self._talking():
             try:
                 process = os.pidfd_open(await start_process(argv, {ATTEMPT_ENV: attempt.id}))
+            except ProcessLookupError:  # nobody's child is not waited for: it may have gone already
+                self.post(SuccessorFailed(attempt=attempt.id, why=ENDED))
+                return
             except OSError as error:
                 why = f"{argv[0]} could not be started: {error.strerror or error}"
                 self.post(SuccessorFailed(attempt=attempt.id, why=why))
@@ -155,8 +159,7 @@ class Upgrades:
     async def _tell_of_end(self, process: int, attempt: Attempt) -> None:
         await trio.lowlevel.wait_readable(process)
         await trio.sleep(LAST_WORDS_S)
-        why = "the new process ended before it was ready; this one's stderr, which it shares, says more"
-        self.post(SuccessorFailed(attempt=attempt.id, why=why))
+        self.post(SuccessorFailed(attempt=attempt.id, why=ENDED))
 
 
 async def start_process(argv: Sequence[str], more: Mapping[str, str]) -> int:

@@ -1,6 +1,6 @@
 """One daemon in the place of another, in one process and on one fake engine: nobody is refused, nobody is cut off."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,19 @@ async def test_a_command_that_ends_at_once(stage: Stage, argv: tuple[str, ...], 
     async with stage.daemon() as server:
         answer = await ask(stage.control(server), UPGRADE, UpgradeWish(argv=argv), SECONDS_MAX)
         assert answer["error"].startswith(why)
+        await stage.log_in(server.port)
+
+
+async def test_a_command_that_has_ended_before_we_look(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start_and_bury(argv: Sequence[str], more: Mapping[str, str]) -> int:
+        child = await trio.lowlevel.open_process(["/bin/true"])
+        await child.wait()
+        return child.pid
+
+    monkeypatch.setattr("actors.upgrade.start_process", start_and_bury)
+    async with stage.daemon() as server:
+        answer = await ask(stage.control(server), UPGRADE, UpgradeWish(argv=("/bin/true",)), SECONDS_MAX)
+        assert answer["error"].startswith("the new process ended before it was ready")
         await stage.log_in(server.port)
 
 
