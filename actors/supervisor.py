@@ -292,7 +292,7 @@ class Supervisor:
         order = ContainerOrder(name=found.name, token=token, image="")
         actor = ContainerActor(self.world, id, self.world.recorder.open(id), about, order)
         seconds = {"container_remove": self.settings.docker.timeouts.container_stop}
-        self.world.spawn(actor, OrphanFound(container=id, name=found.name, why=why, seconds=seconds))
+        self.world.spawn(actor, OrphanFound(id=found.id, container=id, name=found.name, why=why, seconds=seconds))
         return True
 
     # Within

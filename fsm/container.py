@@ -220,7 +220,7 @@ def lost(cell: ContainerCell, event: Event) -> Effects:
 
 
 def adopt(cell: ContainerCell, event: OrphanFound) -> Effects:
-    cell.container, cell.seconds = event.container, dict(event.seconds)
+    cell.id, cell.container, cell.seconds = event.id, event.container, dict(event.seconds)
     return (RemoveContainer(),)
 
 

@@ -47,8 +47,12 @@ class ContainerWanted(Event, frozen=True, kw_only=True, tag="container_wanted"):
 
 
 class OrphanFound(Event, frozen=True, kw_only=True, tag="orphan_found"):
-    """A container of ours without an actor: left by a crash, found by the sweep."""
+    """A container of ours without an actor: left by a crash, found by the sweep. `id` is the engine's, if it is known.
 
+    It goes by id: a rename that the dead daemon had asked for may still take the name away.
+    """
+
+    id: str = ""
     container: str
     name: str
     why: str
