@@ -255,7 +255,9 @@ class RawFile:
 
     def _yaml(self, data: bytes) -> object:
         try:
-            node = YAML(typ="safe", pure=True).compose(data)
+            yaml = YAML(typ="safe", pure=True)
+            yaml.composer.warn_double_anchors = False  # YAML allows it, and a library's warning is no word to a user
+            node = yaml.compose(data)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             why = ", ".join(part for part in (error.context, error.problem) if part)
