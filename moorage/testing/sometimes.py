@@ -24,6 +24,7 @@ EXPLAINED: Mapping[str, str] = {
 POLICY = "the security policy speaks in actors/ssh, which has no part in this"
 NO_FILE = "no configuration is read again in a run"
 LOGIN = "logins are driven by actors/ssh too"
+LOGIN_GUARDS = frozenset({"may_not_choose", "has_no_settings"})  # what the auth machine has found out
 POLICY_GUARDS = frozenset(
     {"policy_refuses", "no_forward", "no_reverse", "sessions_suffice", "no_x11", "no_exec", "no_shell", "no_subsystem"}
     | {"commands_are_off", "env_is_too_small"}
@@ -52,7 +53,7 @@ def why_never(row: Row) -> str:
         return UPGRADE
     if event in ("ReloadWanted", "SettingsRead", "SettingsRefused"):
         return NO_FILE
-    if row.id[:2] == "AU":
+    if row.id[:2] == "AU" or getattr(row.when, "__name__", "") in LOGIN_GUARDS:
         return LOGIN
     if event == "CommandForced" or getattr(row.when, "__name__", "") in POLICY_GUARDS:
         return POLICY

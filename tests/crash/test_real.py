@@ -69,7 +69,7 @@ CASES = (
     Case(machine="container", states="REMOVING REMOVED", then="leave"),
     Case(machine="container", states="REMOVING_AGAIN", lost="remove_container", then="leave"),
     Case(machine="container", states="STOPPING", then="TERM TERM"),
-    Case(machine="container", states="FAILED", how=NOWHERE),
+    Case(machine="container", states="PULLING FAILED", how=NOWHERE),
     Case(machine="image", states="INSPECTING READY"),
     Case(machine="image", states="INSPECTING_AGAIN", lost="inspect_image"),
     Case(machine="image", states="PULLING PULLING_AGAIN FAILED", how=NOWHERE),
@@ -84,12 +84,17 @@ CASES = (
 )
 # States that are not killed in here, and why that is no loss. The rows into them are among those of `test_rows`.
 LOGIN = "no container is made before a login is granted, and spares are killed in all their states"
+TIMER = "it asks the engine for nothing: what there is is its connection's, which is killed in SERVING"
 ENDED = "entered as the daemon or the last of the actor ends: there is no moment to be killed in"
 SIZE = "needs a client that resizes; asks the engine for a size, which lives in the container"
 SIGNAL = "needs a client that sends signals; asks the engine for one, which the container gets or not"
 ELSEWHERE = {
     **{f"auth {state}": LOGIN for state in ("AUTHORIZING", "AUTHORIZING_AGAIN", "CHECKING_AGAIN", "LEFT")},
     **{f"auth {state}": LOGIN for state in ("PENDING", "POLLING", "PROMPTING", "SHOWING")},
+    **{f"auth {state}": LOGIN for state in ("CONFIGURING", "CONFIGURING_AGAIN")},
+    **{f"timer {state}": TIMER for state in ("WAITING", "MEASURING", "MEASURING_AGAIN", "WARNED", "ENDING", "DONE")},
+    "server UPGRADING": "it serves as before; the new process makes its probe only, which is among the calls",
+    "server RETIRING": "tests/e2e/test_upgrade.py kills it beside its successor",
     **{f"terminal {state}": SIZE for state in ("RESIZING", "RESIZING_AGAIN")},
     **{f"signal {state}": SIGNAL for state in ("SENDING", "SENDING_AGAIN", "SENT", "FAILED")},
     **dict.fromkeys(("server KILLING", "server STOPPED", "connection CLOSING", "image ABANDONED"), ENDED),
