@@ -55,16 +55,16 @@ async def test_what_is_swept(
 
 @pytest.mark.trio
 async def test_one_that_gets_another_name_after_the_look(autojump_clock: trio.testing.MockClock) -> None:
-    """A rename that the dead daemon had asked for is done between the list and the removal: the name is gone, it is not."""
+    """A rename that the dead daemon had asked for is done between the list and the removal."""
     spare = "moorage-spare-0123456789ab"
     async with FakeEngine.open() as engine, trio.open_nursery() as nursery:
         recorder = Recorder(None, trio.current_time, Header(moorage="1", fingerprint={}), lambda why: None)
         world = World(engine, nursery, recorder, lambda code, details: None, OURS, "here")
         labels = {"moorage.instance": OURS, "moorage.boot": "dead"}
         order = ContainerOrder(name=spare, token=f"dead.{spare}", image=GUEST_IMAGE, labels=labels)
-        id = await engine.create_container(order)
+        made = await engine.create_container(order)
         (found,) = await engine.list_containers({"moorage.instance": OURS})
-        await engine.rename_container(id, "moorage-fedcba987654")
+        await engine.rename_container(made, "moorage-fedcba987654")
         Supervisor(world, Settings()).adopt_orphan(found, order.token, "left by boot dead")
         await trio.testing.wait_all_tasks_blocked()
         assert engine.alive == set()
