@@ -1,12 +1,10 @@
-"""One task, one mailbox, one cell: take an event, step, write it down, hand out what was asked for."""
+"""One mailbox, one cell: take an event, step, write it down, hand out what was asked for."""
 
-from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import trio
 
-from actors.mailbox import Mailbox
 from actors.ports import OutsideFault
 from actors.recorder import Ledger
 from fsm.kernel import Kind, Moved, Refused
@@ -18,6 +16,16 @@ if TYPE_CHECKING:
 
 PEER_EVENTS_MAX = 64
 NOT_LOGGED = ("seconds", "dice", "event", "timers")
+
+
+class Alarm:
+    """One deadline of one actor; without an actor it is off. `due`: seconds on trio's clock."""
+
+    __slots__ = ("actor", "arm", "due", "name")
+
+    def __init__(self, due: float, actor: "Actor", name: str, arm: int) -> None:
+        self.due, self.name, self.arm = due, name, arm
+        self.actor: Actor | None = actor
 
 
 class Actor:
@@ -37,25 +45,30 @@ class Actor:
         self.world, self.id, self.ledger, self.about = world, id, ledger, about
         self.cell = self.kind.cell()
         # Unbounded by itself: what a peer can repeat is counted in `offer`, all else is one outcome per order.
-        self._mailbox = Mailbox[tuple[Event, bool]]()
+        self._mailbox: list[tuple[Event, bool]] = []
         self._peer_events = 0
         self._born = trio.current_time()
-        self._due: dict[str, tuple[float, int]] = {}  # deadline name -> when, which arming
+        self._alarms: dict[str, Alarm] = {}  # deadline name -> its last arming's
+        self._is_over = False
         self._todo: list[Effect] = []
         self._hand_is_busy = False
         self._scopes: dict[type[Effect], trio.CancelScope] = {}
 
     def post(self, event: Event) -> None:
         """What must be heard: outcomes, disconnects, wishes of our own parts. Never refused, never waits."""
-        self._mailbox.put((event, False))
+        self._put(event, False)
 
     def offer(self, event: Event) -> bool:
         """What a peer can send as often as it likes. False: 64 are waiting already, and this one is not taken."""
         if self._peer_events >= PEER_EVENTS_MAX:
             return False
         self._peer_events += 1
-        self._mailbox.put((event, True))
+        self._put(event, True)
         return True
+
+    def _put(self, event: Event, from_peer: bool) -> None:
+        self._mailbox.append((event, from_peer))
+        self.world.has_event(self)
 
     @property
     def ended(self) -> bool:
@@ -70,24 +83,45 @@ class Actor:
             "machine": self.kind.name,
             "state": self.cell.state,
             "age_s": round(now - self._born, 3),
-            "deadlines": {name: round(due - now, 3) for name, (due, _) in self._due.items() if name in self.cell.armed},
+            "deadlines": {k: round(a.due - now, 3) for k, a in self._alarms.items() if k in self.cell.armed},
             "mailbox": len(self._mailbox),
             "orders": len(self._todo),
         }
 
-    async def run(self) -> None:
-        """Live until a final state. An error of ours ends this actor only; the world cleans up behind it."""
+    def take_event(self) -> None:
+        """Step with what has waited longest. An error of ours ends this actor only; the world cleans up behind it."""
+        if self._is_over or not self._mailbox:
+            return
+        event, from_peer = self._mailbox.pop(0)
+        self._peer_events -= from_peer
+        self._take(event)
+
+    def ring(self, alarm: Alarm) -> None:
+        """A deadline has passed. What waits was late for it."""
+        del self._alarms[alarm.name]
+        self._take(DeadlinePassed(name=alarm.name, arm=alarm.arm))
+
+    def _take(self, event: Event) -> None:
         try:
-            while not self.ended:
-                self._step(await self._next_event())
+            self._step(event)
         except Exception as error:
             self.world.crashed(self, error)
-        finally:
-            self.world.left(self)
+            self.end()
+        else:
+            if self.ended:
+                self.end()
+
+    def end(self) -> None:
+        """It takes no more steps, for whatever reason; called once."""
+        self._is_over = True
+        for alarm in self._alarms.values():
+            alarm.actor = None
+        self.world.left(self)
 
     def unread(self) -> list[Event]:
         """What was posted and never taken, once the actor has ended."""
-        return [event for event, _ in self._mailbox.take_all()]
+        events, self._mailbox = self._mailbox, []
+        return [event for event, _ in events]
 
     def perform(self, effect: Effect) -> None:
         """Do at once what neither waits nor fails."""
@@ -101,15 +135,6 @@ class Actor:
         """Let go of a `beside` effect: there will be no outcome."""
         if scope := self._scopes.pop(effect, None):
             scope.cancel()
-
-    async def _next_event(self) -> Event:
-        name, (due, arm) = min(self._due.items(), key=lambda item: item[1], default=("", (inf, 0)))
-        with trio.move_on_at(due):
-            event, from_peer = await self._mailbox.take()
-            self._peer_events -= from_peer
-            return event
-        del self._due[name]
-        return DeadlinePassed(name=name, arm=arm)
 
     def _step(self, event: Event) -> None:
         answer = self.kind.step(self.cell, event)
@@ -134,7 +159,7 @@ class Actor:
     def _hand_out(self, effect: Effect) -> None:
         kind = type(effect)
         if isinstance(effect, ArmDeadline):
-            self._due[effect.name] = (trio.current_time() + effect.seconds, effect.arm)
+            self._arm(effect)
         elif isinstance(effect, Tell):
             self.world.post(effect.to, effect.event)
         elif kind in self.queued:
@@ -147,6 +172,13 @@ class Actor:
             self.world.start(self._aside, effect, scope)
         else:
             self.perform(effect)
+
+    def _arm(self, effect: ArmDeadline) -> None:
+        if former := self._alarms.get(effect.name):
+            former.actor = None
+        alarm = Alarm(trio.current_time() + effect.seconds, self, effect.name, effect.arm)
+        self._alarms[effect.name] = alarm
+        self.world.set_alarm(alarm)
 
     async def _hand(self) -> None:
         """Works the orders off in their order. It is there only while there are some."""

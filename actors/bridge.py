@@ -7,12 +7,20 @@ post to a trio mailbox directly, and a trio task awaits an asyncio coroutine thr
 import asyncio
 import selectors
 from asyncio import Handle
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from contextvars import Context
+from heapq import heappop, heappush
+from math import inf
 from typing import Any, TypeVar
 
 import trio
 import trio_asyncio  # type: ignore[import-untyped]
+from trio_asyncio._base import sniffio_library as library  # type: ignore[import-untyped]
+from trio_asyncio._handles import AsyncHandle  # type: ignore[import-untyped]
+
+from actors.turn import Turn
 
 T = TypeVar("T")
 LoopError = Callable[[Mapping[str, Any]], None]
@@ -31,41 +39,97 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
 
     def __init__(self, queue_len: int | None = None) -> None:
         super().__init__(queue_len)
+        self.turn = Turn()
         self._selector = selectors.EpollSelector()
+        self._due: deque[Handle] = deque()
+        self._waiting: trio.lowlevel.Task | None = None  # for something to be due
 
     async def _main_loop_init(self, nursery: trio.Nursery) -> None:
         await super()._main_loop_init(nursery)
         nursery.start_soon(self._watch)
 
+    def _queue_handle(self, handle: Handle) -> Handle:
+        self._check_closed()
+        if isinstance(handle, asyncio.TimerHandle):
+            heappush(self._timers, handle)
+        else:
+            self._due.append(handle)
+        if self._waiting is not None:
+            trio.lowlevel.reschedule(self._waiting)
+            self._waiting = None
+        return handle
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:
+        """As asyncio's own, without a look at what kind of function it is."""
+        return self._queue_handle(Handle(callback, args, self, context))
+
+    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:
+        self._check_closed()
+        handle = Handle(callback, args, self, context)
+        self._token.run_sync_soon(self._queue_handle, handle)
+        return handle
+
     async def _main_loop_one(self, no_wait: bool = False) -> None:
-        """One callback, and those that were due when it had run: what they call for is another turn's."""
-        await super()._main_loop_one(no_wait)
-        if not no_wait:
-            with suppress(trio.WouldBlock):
-                for _ in range(self._waiting()):
-                    await super()._main_loop_one(no_wait=True)
+        """A round, as soon as there is something due."""
+        now = self.time()
+        while self._timers and (self._timers[0]._cancelled or self._timers[0]._when <= now):
+            self._due.append(heappop(self._timers))
+        if self._due:
+            self._round()
+            if not no_wait:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+        elif no_wait:
+            raise trio.WouldBlock
+        else:
+            await self._something_due()
+
+    def _round(self) -> None:
+        """All callbacks that are due: what they call for is another round's."""
+        before, library.name = library.name, "asyncio"
+        try:
+            with self.turn:
+                for _ in range(len(self._due)):
+                    self._run(self._due.popleft())
+        finally:
+            library.name = before
+
+    def _run(self, handle: Handle) -> None:
+        if isinstance(handle, AsyncHandle):
+            handle._context.run(self._nursery.start_soon, handle._run, name=handle._callback)
+        elif not handle._cancelled:
+            handle._run()
+
+    async def _something_due(self) -> None:
+        due = self._timers[0]._when if self._timers else inf
+        with trio.CancelScope(deadline=due):
+            self._waiting = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+
+    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     async def _watch(self) -> None:
         """Run what is called for by descriptors that are ready, then what that has called for."""
         while True:
             await trio.lowlevel.wait_readable(self._selector)
             for _ in range(TURNS_MAX):
-                if self._waiting() or not self._run_ready():
+                if not self._run_ready():
                     break
-            if self._waiting():
-                await self.synchronize()
+                if self._stop_wait is None:  # the end is the main loop's to meet
+                    self._round()
 
     def _run_ready(self) -> bool:
         """False: no descriptor is ready."""
         ready = self._selector.select(0)
-        for key, mask in ready:
-            for event, handle in zip(EVENTS, key.data, strict=True):
-                if mask & event and handle is not None and not handle.cancelled():
-                    handle._run()
-        return bool(ready)
-
-    def _waiting(self) -> int:
-        return int(self._q_recv.statistics().current_buffer_used)
+        if not ready:
+            return False
+        with self.turn:
+            for key, mask in ready:
+                for event, handle in zip(EVENTS, key.data, strict=True):
+                    if mask & event and handle is not None and not handle.cancelled():
+                        handle._run()
+        return True
 
     def _add_io_handler(
         self, set_handle: Callable[..., Handle | None], wait: object, fd: int, call: Callable[..., None], args: Any
@@ -124,6 +188,15 @@ def loop_turn() -> Callable[[], Awaitable[None]]:
         await done.wait()
 
     return turn
+
+
+def this_turn() -> Turn:
+    """Of the loop that is open here; one of its own when there is none, as in a simulation."""
+    return turn_of(trio_asyncio.current_loop.get())
+
+
+def turn_of(loop: asyncio.AbstractEventLoop | None) -> Turn:
+    return loop.turn if isinstance(loop, Loop) else Turn()
 
 
 def count_tasks() -> int:

@@ -68,11 +68,9 @@ class ContainerActor(Actor):
         self.link: AgentLink | None = None
         self.image_command = ImageCommand()
 
-    async def run(self) -> None:
-        try:
-            await super().run()
-        finally:
-            self._let_go_of_link()
+    def end(self) -> None:
+        super().end()
+        self._let_go_of_link()
 
     def _let_go_of_link(self) -> None:
         if self.link is not None:

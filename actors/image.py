@@ -58,8 +58,8 @@ class ImageActor(Actor):
         """The engine has not said for a while whether it has the image. Who comes now asks anew, and may be luckier."""
         return self.cell.state == "INSPECTING" and trio.current_time() > self._asked + LOOK_S
 
-    async def run(self) -> None:
-        await super().run()
+    def end(self) -> None:
+        super().end()
         for waiter in tuple(self._recordings):
             self._release(waiter)
         self._on_end(self)

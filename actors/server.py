@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from actors.actor import Actor
 from actors.connection import ConnectionActor
 from actors.ports import OutsideFault, ServerPort
@@ -51,7 +53,17 @@ class ServerActor(Actor):
     ) -> None:
         super().__init__(world, "server", ledger, about)
         self._port, self._reloads = port, reloads
+        self._over = trio.Event()
         world.on_empty = self.look_who_is_left
+
+    async def run(self) -> None:
+        """Its life."""
+        self.world.host(self)
+        await self._over.wait()
+
+    def end(self) -> None:
+        super().end()
+        self._over.set()
 
     @property
     def may_be_stopped(self) -> bool:

@@ -1,19 +1,29 @@
-"""Where the actors of one daemon live: found by id, told what others tell them, cleaned up behind when they end."""
+"""Where the actors of one daemon live: found by id, told what others tell them, cleaned up behind when they end.
+
+They have no tasks of their own. One task of the world's rings their deadlines and lets those step that have events,
+unless the end of a turn of the loop has done it already (turn.py).
+"""
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
 from random import Random, SystemRandom
 from typing import Any
 
 import trio
 
-from actors.actor import Actor
+from actors.actor import Actor, Alarm
+from actors.bridge import this_turn
 from actors.ports import Agents, Engine
 from actors.recorder import Recorder
 from protocol import codes
 from protocol.base import Event
 from protocol.codes import Code
 
+STEPS_MAX = 256  # in one go: then others have a turn
 Say = Callable[[Code, Mapping[str, Any]], None]
 
 
@@ -45,6 +55,14 @@ class World:
         self.on_left: Callable[[Actor], None] = lambda actor: None
         self._nursery = nursery
         self._dice = dice or SystemRandom()
+        self._turn = this_turn()
+        self._hosted: dict[Actor, None] = {}  # who takes steps, in the order of arrival
+        self._ready: deque[Actor] = deque()  # once for each event
+        self._alarms: list[tuple[float, int, Alarm]] = []  # a heap
+        self._alarm_numbers = count()
+        self._bell: trio.CancelScope | None = None  # while the task waits
+        self._waiting: trio.lowlevel.Task | None = None
+        self._runs = False
 
     def roll(self) -> float:
         """A number in [0, 1) for an event that needs one."""
@@ -63,8 +81,15 @@ class World:
         assert actor.id not in self.actors, f"{actor.id} lives already"
         self.actors[actor.id] = actor
         actor.ledger.enlist(actor.id)
+        self.host(actor)
         actor.post(first)
-        self.start(actor.run)
+
+    def host(self, actor: Actor) -> None:
+        """Let it take its steps from now on."""
+        self._hosted[actor] = None
+        if not self._runs:
+            self._runs = True
+            self.start(self._run)
 
     def post(self, to: str, event: Event) -> None:
         """Tell an actor. One that has ended hears nothing, and that is no error."""
@@ -78,6 +103,9 @@ class World:
 
     def left(self, actor: Actor) -> None:
         """It has ended, in order or not."""
+        self._hosted.pop(actor, None)
+        if not self._hosted:
+            self._wake()
         for id in [id for id, other in self.actors.items() if other is actor]:
             del self.actors[id]
         self.on_left(actor)
@@ -85,6 +113,65 @@ class World:
         actor.ledger.leave(actor.id, why)
         if not self.actors:
             self.on_empty()
+
+    def has_event(self, actor: Actor) -> None:
+        """There is one more in its mailbox."""
+        self._ready.append(actor)
+        if not self._turn.is_on:
+            self._wake()
+
+    def set_alarm(self, alarm: Alarm) -> None:
+        """Rings when it is due, if its actor has not turned it off by then."""
+        heappush(self._alarms, (alarm.due, next(self._alarm_numbers), alarm))
+        if self._bell is not None and alarm.due < self._bell.deadline:
+            self._bell.deadline = alarm.due
+
+    async def _run(self) -> None:
+        """For as long as there is anybody."""
+        self._turn.join(self._take_steps)
+        try:
+            while self._hosted:
+                with self._turn:
+                    self._ring()
+                if self._ready:
+                    await trio.lowlevel.checkpoint()
+                elif self._hosted:
+                    await self._wait()
+        finally:
+            self._turn.leave(self._take_steps)
+            self._runs = False
+            for actor in tuple(self._hosted):  # cancelled
+                actor.end()
+
+    async def _wait(self) -> None:
+        """Until there is an event, or a deadline is due."""
+        with trio.CancelScope(deadline=self._alarms[0][0] if self._alarms else inf) as self._bell:
+            self._waiting = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        self._bell = None
+
+    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _wake(self) -> None:
+        if self._waiting is not None:
+            trio.lowlevel.reschedule(self._waiting)
+            self._waiting = None
+
+    def _ring(self) -> None:
+        now = trio.current_time()
+        while self._alarms and self._alarms[0][0] <= now:
+            _, _, alarm = heappop(self._alarms)
+            if alarm.actor is not None:
+                alarm.actor.ring(alarm)
+
+    def _take_steps(self) -> None:
+        for _ in range(STEPS_MAX):
+            if not self._ready:
+                return
+            self._ready.popleft().take_event()
+        self._wake()
 
     def crashed(self, actor: Actor, error: Exception) -> None:
         """An error of ours. It is logged with the last steps and ends that connection, nobody else's."""

@@ -46,8 +46,12 @@ class LinkSocket:
 
     def _stop_listening(self) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            loop = server.get_loop()
+            for sock in server.sockets:
+                loop.remove_reader(sock.fileno())
+            # Not before those that were accepted already are there to be refused: asyncio forgets them otherwise.
+            loop.call_soon(server.close)
         with suppress(OSError):
             (self.folder / NAME).unlink()
 

@@ -28,8 +28,10 @@ from asyncssh.constants import (
 from asyncssh.logging import SSHLogger
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
+from actors.bridge import turn_of
 from actors.login import Rights
 from actors.ssh.farewell import Farewell
+from actors.ssh.outbox import Outbox
 from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
 from actors.ssh.peer import Peer, turn_away
 from actors.ssh.turns import Turns
@@ -115,7 +117,7 @@ class Connection(Farewell, Peer, Turns, PacketConnection):
             turn_away(cast(asyncio.Transport, transport))
             return
         self._socket = cast("socket.socket | None", transport.get_extra_info("socket"))
-        super().connection_made(transport)
+        super().connection_made(Outbox(cast(asyncio.Transport, transport), turn_of(self._loop)))
         if self._socket is not None:
             self._limit_tcp(self._socket)
         self._acknowledge_now()

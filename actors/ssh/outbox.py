@@ -1,0 +1,61 @@
+"""What a connection is sent in one turn leaves in one write: one trip to the kernel, one awakening of the client."""
+
+import asyncio
+from typing import Any
+
+from actors.turn import Turn
+
+HELD_BYTES_MAX = 64 * 1024  # beyond that the socket has to say whether it is full
+
+
+class Outbox(asyncio.Transport):
+    """Stands before the socket's own transport and is one itself."""
+
+    def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
+        super().__init__()
+        self._transport, self._turn = transport, turn
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._held:
+            self._held.append(bytes(data))
+            self._held_bytes = len(data)
+            self._turn.send_later(self._flush)
+            return
+        self._held.append(bytes(data))
+        self._held_bytes += len(data)
+        if self._held_bytes > HELD_BYTES_MAX:
+            self._flush()
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._held.clear()
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size() + (self._held_bytes if self._held else 0)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        if held and not self._transport.is_closing():
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
