@@ -8,6 +8,7 @@ that can stop every session would be a way to stop every session.
 
 import atexit
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from protocol.codes import Code
 from protocol.settings import Log as LogSettings
 
 WAITING_BYTES_MAX = 8 * 2**20
+GATHER_S = 0.01  # from the first line to the write: a thread that wakes for every line holds up who speaks
 STDOUT, STDERR = 1, 2
 
 
@@ -47,7 +49,10 @@ class Log:
         self._stderr = Descriptor(stderr)
         self._failing = False  # the destination's last write failed, and it was said
 
-        self._wake = threading.Condition()  # guards all below
+        self._bell = threading.Lock()  # held while there is nothing to do
+        self._bell.acquire()
+        self._guard = threading.Lock()  # of all below
+        self._rung = False
         self._waiting: list[str] = []
         self._waiting_bytes = 0
         self._dropped = 0  # not yet told of
@@ -66,14 +71,14 @@ class Log:
         if severity(name) > self._severity_max:
             return
         line = self._line(Record(self._now(), name, code.name, code.text, details or {}))
-        with self._wake:
+        with self._guard:
             if self._closed or self._waiting_bytes + len(line) > self._bytes_max:
                 self._dropped += 1
                 self._dropped_total += 1
                 return
             self._waiting.append(line)
             self._waiting_bytes += len(line)
-            self._wake.notify()
+            self._ring()
 
     def follow(self, settings: LogSettings) -> None:
         """A reload: level and format from now on. The destination stays, for it may be one that cannot be opened."""
@@ -82,25 +87,31 @@ class Log:
 
     def reopen(self) -> None:
         """SIGHUP: the file was moved away by a rotation, begin a new one."""
-        with self._wake:
+        with self._guard:
             self._wants_reopen = True
-            self._wake.notify()
+            self._ring()
 
     def close(self, seconds: float = 2.0) -> None:
         """Write what waits, for at most `seconds`; a destination that takes nothing must not hold up our end."""
-        with self._wake:
+        with self._guard:
             self._closed = True
-            self._wake.notify()
+            self._ring()
         self._thread.join(seconds)
         atexit.unregister(self.close)
 
     def statistics(self) -> dict[str, int]:
-        with self._wake:
+        with self._guard:
             return {
                 "written": self._written_total,
                 "dropped": self._dropped_total,
                 "waiting_bytes": self._waiting_bytes,
             }
+
+    def _ring(self) -> None:
+        """There is something to do. Called with the guard."""
+        if not self._rung:
+            self._rung = True
+            self._bell.release()
 
     def _open(self, stdout: int) -> Place:
         settings = self._settings
@@ -127,8 +138,11 @@ class Log:
     def _run(self) -> None:
         """The writer thread: take all that waits, write it outside the lock, until closed and empty."""
         while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._waiting or self._wants_reopen or self._closed)
+            self._bell.acquire()
+            if not self._closed:
+                time.sleep(GATHER_S)
+            with self._guard:
+                self._rung = False
                 lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
                 dropped, self._dropped = self._dropped, 0
                 reopen, self._wants_reopen = self._wants_reopen, False
@@ -148,7 +162,7 @@ class Log:
         """To the destination, or while that fails to stderr: journals and terminals usually have it."""
         if self._guarded(lambda: self._place.write(lines)):
             self._failing = False
-            with self._wake:
+            with self._guard:
                 self._written_total += len(lines)
         else:
             self._complain(lines)
@@ -170,6 +184,6 @@ class Log:
         try:
             self._stderr.write(lines)
         except OSError:
-            with self._wake:
+            with self._guard:
                 self._dropped += len(lines)
                 self._dropped_total += len(lines)
