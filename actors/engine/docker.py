@@ -22,6 +22,7 @@ from actors.engine.files import archive, only_file, owner
 from actors.engine.find import find_engine
 from actors.engine.orders import (
     DETACH_KEYS,
+    ID,
     TOKEN_LABEL,
     checked_name,
     checked_reference,
@@ -50,13 +51,10 @@ class DockerEngine:
     def __init__(
         self, url: str, control: Docker, streams: Docker, api: tuple[int, int], http_s: float, credentials: Credentials
     ) -> None:
-        self.url = url
-        self.api = api
-        self._control = control
-        self._streams = streams
-        self._http_s = http_s
-        self.credentials = credentials
+        self.url, self.api, self.credentials = url, api, credentials
+        self._control, self._streams, self._http_s = control, streams, http_s
         self._closed = False
+        self._removing: set[str] = set()  # ids: when they end, nobody wants to know how
 
     @classmethod
     @asynccontextmanager
@@ -247,7 +245,7 @@ class DockerEngine:
 
     async def wait_container(self, container: str) -> Exit:
         status = await aio(self._unbounded, self._wait, checked_name(container))
-        oom = status == KILLED_STATUS and await self._call(self._oom, container)
+        oom = status == KILLED_STATUS and container not in self._removing and await self._call(self._oom, container)
         return Exit(status=status, oom=oom)
 
     async def _wait(self, container: str) -> int:
@@ -332,15 +330,22 @@ class DockerEngine:
         await self._call(self._remove, checked_name(name), token)
 
     async def _remove(self, name: str, token: str) -> None:
-        found = await self._show(name)
-        if found is None or _labels(found).get(TOKEN_LABEL) != token:
+        """By id, which no other container ever has; a name is looked up, for it may belong to another by now."""
+        if not (id := name if ID.fullmatch(name) else await self._own_id(name, token)):
             return
+        self._removing.add(id)
         try:
-            # By id: the name may belong to another by now. Anonymous volumes go with it.
-            await self._control.containers.container(found["Id"]).delete(force=True, v=True)
+            await self._control.containers.container(id).delete(force=True, v=True)  # v: its anonymous volumes
         except DockerError as error:
             if error.status != 404:
                 raise
+        finally:
+            self._removing.discard(id)
+
+    async def _own_id(self, name: str, token: str) -> str:
+        """Empty: there is none of that name, or it is somebody else's."""
+        found = await self._show(name)
+        return "" if found is None or _labels(found).get(TOKEN_LABEL) != token else str(found["Id"])
 
     async def list_containers(self, labels: Mapping[str, str]) -> list[FoundContainer]:
         return await self._call(self._list, {"label": [f"{name}={value}" for name, value in labels.items()]})

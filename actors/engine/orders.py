@@ -17,6 +17,7 @@ DETACH_KEYS = ",".join(["ctrl-@", "ctrl-_"] * 10)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _REFERENCE = re.compile(r"[A-Za-z0-9_.:@/+-]+")
+ID = re.compile(r"[0-9a-f]{64}")  # a container's, as the engine gives them
 
 
 def checked_name(name: str) -> str:

@@ -333,3 +333,12 @@ async def test_thousand_calls_keep_no_descriptor(crooked: CrookedEngine) -> None
             await round_()
         await trio.testing.wait_all_tasks_blocked(0.05)
         assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+async def test_removal_by_id(crooked: CrookedEngine) -> None:
+    """No other container has it: there is nothing to look up."""
+    async with connect(crooked) as engine:
+        crooked.answers["DELETE"] = http(204)
+        crooked.asked.clear()
+        await engine.remove_container("0123456789abcdef" * 4, "t")
+        assert [asked.method for asked in crooked.asked] == ["DELETE"]
