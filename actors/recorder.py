@@ -114,7 +114,7 @@ class Recording:
         self.finished = False
         self._recorder = recorder
         self._actors: set[str] = set()
-        self._tail: deque[Line] = deque(maxlen=TAIL_LINES_MAX)
+        self._tail: list[Line] = []  # an idle connection has few; an empty deque takes the room of 64
         self._shared: dict[int, Entry] = {}  # by identity; kept, so that no other gets it
         self._file: File | None = None
         if recorder.directory is not None:
@@ -163,6 +163,8 @@ class Recording:
             answer=entry.answer,
         )
         self._tail.append(line)
+        if len(self._tail) > TAIL_LINES_MAX:
+            del self._tail[0]
         if self._file is not None:
             self._file.add(encode(line))
 

@@ -121,12 +121,8 @@ class Program:
         """Run the commands of `text` one after the other."""
         words: list[str] = []
         skip_if, skipping = "", False
-        lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|\n<>()")
-        lexer.whitespace = " \t\r"
-        lexer.whitespace_split = True
-        lexer.commenters = ""
         try:
-            tokens = [*lexer, ";"]
+            tokens = _tokens(text)
         except ValueError:
             await self._send(b"sh: syntax error\n", True)
             return 2
@@ -258,3 +254,12 @@ class Program:
             await self._put(bytes(min(left, CHUNK_BYTES)), stderr)
             left -= min(left, CHUNK_BYTES)
         return 0
+
+
+def _tokens(text: str) -> list[str]:
+    """Words and what stands between commands. Raises ValueError. The lexer goes at once: it takes 3 KiB."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|\n<>()")
+    lexer.whitespace = " \t\r"
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    return [*lexer, ";"]
