@@ -24,6 +24,7 @@ from protocol.container import (
     CreateContainer,
     ExpectOrphan,
     KillContainer,
+    LeaveExit,
     LeaveImage,
     RemoveContainer,
     RenameContainer,
@@ -83,6 +84,8 @@ class ContainerActor(Actor):
                 self._want_image(self, effect)
             case LeaveImage():
                 self._leave_image(self)
+            case LeaveExit():
+                self.drop(AwaitExit)
             case AwaitAgent():
                 assert self.link is not None
                 self.link.report(self.post)

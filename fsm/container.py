@@ -29,6 +29,7 @@ from protocol.container import (
     CreateFailed,
     ExpectOrphan,
     KillContainer,
+    LeaveExit,
     LeaveImage,
     Link,
     LinkLost,
@@ -181,7 +182,8 @@ def await_agent(cell: ContainerCell, event: ContainerStarted) -> Effects:
 
 
 def land_served(cell: ContainerCell, event: AgentGreeted) -> Effects:
-    return (Tell(to=cell.owner, event=ContainerLanded(container=cell.container, id=cell.id, served=True)),)
+    """From now on the link tells when it ends: a wait at the engine for each container takes 10 KiB."""
+    return LeaveExit(), Tell(to=cell.owner, event=ContainerLanded(container=cell.container, id=cell.id, served=True))
 
 
 def change_hands(cell: ContainerCell, event: ContainerClaimed) -> Effects:

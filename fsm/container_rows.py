@@ -117,20 +117,19 @@ ROWS = (
 
     Row("CT0901", S.RUNNING,         ContainerExited,   S.REMOVING,        do.exited,                 None,                (GO,)),
     Row("CT0902", S.RUNNING,         WaitFailed,        S.REMOVING,        do.lost,                   do.nothing_is_left,  (GO,)),
+    Row("CT0911", S.RUNNING,         WaitFailed,        None,              None,                      do.agent_is_in_it),  # the link tells
     Row("CT0903", S.RUNNING,         WaitFailed,        S.UNWATCHED,       back_off_briefly,          None,                (UNWATCHED,)),
     Row("CT0904", S.RUNNING,         StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
     Row("CT0907", S.RUNNING,         TerminateWanted,   S.STOPPING,        None,                      do.agent_is_in_it,   (HALT,)),  # its sessions signal their programs
     Row("CT0905", S.RUNNING,         TerminateWanted,   S.STOPPING,        do.terminate,              None,                (HALT,)),
-    Row("CT0906", S.RUNNING,         LinkLost,          S.UNLINKED,        None,                      None,                (UNLINKED,)),
+    Row("CT0906", S.RUNNING,         LinkLost,          S.UNLINKED,        do.watch,                  None,                (UNLINKED,)),
     Row("CT0908", S.RUNNING,         ContainerClaimed,  None,              do.change_hands),
     Row("CT0909", S.RUNNING,         ContainerRenamed,  None),
     Row("CT0910", S.RUNNING,         RenameFailed,      None,              None,                      None,                (NAME_KEPT,)),
 
     Row("CT1001", S.UNWATCHED,       DeadlinePassed,    S.RUNNING,         do.watch,                  deadline=BACKOFF),
     Row("CT1002", S.UNWATCHED,       StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
-    Row("CT1005", S.UNWATCHED,       TerminateWanted,   S.STOPPING,        None,                      do.agent_is_in_it,   (HALT,)),
     Row("CT1003", S.UNWATCHED,       TerminateWanted,   S.STOPPING,        do.terminate,              None,                (HALT,)),
-    Row("CT1004", S.UNWATCHED,       LinkLost,          S.UNLINKED,        None,                      None,                (UNLINKED,)),
     Row("CT1006", S.UNWATCHED,       ContainerClaimed,  None,              do.change_hands),
     Row("CT1007", S.UNWATCHED,       ContainerRenamed,  None),
     Row("CT1008", S.UNWATCHED,       RenameFailed,      None,              None,                      None,                (NAME_KEPT,)),
@@ -142,7 +141,7 @@ ROWS = (
     Row("CT1105", S.STOPPING,        DeadlinePassed,    S.REMOVING,        do.remove,                 None,                (GO,),               STOP),
     Row("CT1106", S.STOPPING,        StopWanted,        S.REMOVING,        do.remove,                 None,                (GO,)),
     Row("CT1107", S.STOPPING,        TerminateWanted,   None),  # asked twice
-    Row("CT1108", S.STOPPING,        LinkLost,          None),
+    Row("CT1108", S.STOPPING,        LinkLost,          None,              do.watch),
     Row("CT1109", S.STOPPING,        ContainerRenamed,  None),
     Row("CT1110", S.STOPPING,        RenameFailed,      None,              None,                      None,                (NAME_KEPT,)),
     Row("CT1111", S.STOPPING,        ContainerClaimed,  None,              do.disappoint),

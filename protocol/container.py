@@ -195,6 +195,10 @@ class AwaitExit(Effect, frozen=True, kw_only=True, tag="await_exit"):
     id: str
 
 
+class LeaveExit(Effect, frozen=True, kw_only=True, tag="leave_exit"):
+    """`AwaitExit` is let go of, without an outcome."""
+
+
 class KillContainer(Effect, frozen=True, kw_only=True, tag="kill_container"):
     id: str
     signal: str

@@ -49,10 +49,11 @@ LETS_GO: Mapping[type[Effect] | type[Event], type[Effect]] = {
     image.CancelPull: image.PullImage,
     auth.CancelAsk: auth.Ask,
     container.ContainerRemoved: container.AwaitExit,
+    container.LeaveExit: container.AwaitExit,
 }
 
 # Rows that are gone: their numbers are not used again.
-RETIRED: frozenset[str] = frozenset()
+RETIRED: frozenset[str] = frozenset({"CT1004", "CT1005"})
 
 # States that wait without a deadline of their own, and why that is right.
 PATIENT: Mapping[tuple[str, str], str] = {

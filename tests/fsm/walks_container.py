@@ -29,6 +29,7 @@ from protocol.container import (
     ExpectOrphan,
     KillContainer,
     KillFailed,
+    LeaveExit,
     LeaveImage,
     LinkLost,
     OrphanFound,
@@ -60,7 +61,7 @@ class ContainerWorld(World):
         self.looked_for = False  # by the sweep
         self.started = False  # whether or not we were told
         self.orders: deque[Effect] = deque()
-        self.waits = False  # AwaitExit is under way
+        self.waits = self.wait_is_late = False  # AwaitExit is under way; it was let go of too late
         self.resolves = False  # the image actor has us in its list
         self.told: list[Event] = []
         self.stops = 0
@@ -102,6 +103,8 @@ class ContainerWorld(World):
             found.append((0.5 if not self.runs else 0.2 * self.storm, self._link_lost))
         if self.waits and not self.fair:
             found.append((self.storm, self._unwatched))
+        if self.wait_is_late:
+            found.append((9.0, self._unwatched))
         if self.runs:
             found.append((0.1, self._program_ends))
         if self.spare and self.claims == 0 and any(isinstance(event, ContainerLanded) for event in self.told):
@@ -170,7 +173,7 @@ class ContainerWorld(World):
         return ContainerExited(status=self.dice.choice((0, 1, 137, 143)))
 
     def _unwatched(self) -> Event:
-        self.waits = False
+        self.waits = self.wait_is_late = False
         return self.fault(WaitFailed, permanent=False)
 
     def _program_ends(self) -> Event:
@@ -213,6 +216,9 @@ class ContainerWorld(World):
             case AwaitExit(id="c0"):
                 self.expect(not self.waits, "waits twice")
                 self.waits = True
+            case LeaveExit():
+                self.waits = False
+                self.wait_is_late = self.dice.random() < 0.2  # it has failed, and that is on its way
             case AwaitAgent():
                 self.expect(self.link != "none" and self.agent == "none", "no agent, or asked for twice")
                 self.agent = "asked for"
@@ -258,7 +264,7 @@ class ContainerWorld(World):
             self.expect(self.looked_for or not self.comes, "it comes later, and nobody looks for it")
         if self.cell.state == "RUNNING":
             self.expect(any(isinstance(event, ContainerLanded) for event in self.told), "runs, and nobody knows")
-            self.expect(self.waits, "runs unwatched")
+            self.expect(self.waits or self.link != "none", "runs unwatched")
 
     def at_end(self) -> None:
         self.expect(not self.resolves, "the image actor still has us in its list")
