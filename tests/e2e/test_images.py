@@ -143,7 +143,7 @@ async def test_a_container_without_room_for_another_process(setup: Setup, images
     """The agent is the one that says so, and goes on when there is room again."""
     host = {"NetworkMode": "none", "PidsLimit": 3}
     async with setup.harness(transport="served", host=host) as harness, harness.client() as client:
-        first = await client.start("echo ready; sleep 60 & wait")
+        first = await client.start("sleep 60 & echo ready; wait")  # ready when both are there: with one, there is room
         assert await client.line(first) == b"ready\n"
         with trio.fail_after(10):
             while (done := await client.run("exec echo there")).status == 0:
