@@ -8,6 +8,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 AGENT := .venv/.agent
 NEED = $(PYTHON) -I -B moorage/debian.py
+# Two processes share the tests (tests/shares.py); ARGS=-n0 is one.
+PYTEST = $(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest -n2
 # pip and ssh take the home folder from the system when HOME is empty, but not when it is set to nothing.
 ifeq ($(strip $(HOME)),)
 unexport HOME
@@ -40,11 +42,11 @@ demo: install  ## one login, recorded, replayed and drawn (in var/demo)
 
 test: install  ## all tests but the long ones
 	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
-	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: install  ## all tests
 	@$(NEED) test-all || test "$$MOORAGE_REQUIRE_ENGINE" != 1
-	@$(BIN)/python -m moorage.dockerd $(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 scenarios: install  ## record scenarios/ anew (ARGS: only these)
 	@$(NEED) test

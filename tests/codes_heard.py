@@ -2,11 +2,14 @@
 
 A plugin of this session. A code counts when a running daemon says it: to `serve(say=…)`, in a log line of a process, or
 in front of the sentence with which it does not start. A table that names it, or `moorage codes`, does not.
+
+Where processes share the tests (`tests/shares.py`), each hands over what it has heard, and the one that gives out the
+tests runs the last one itself.
 """
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +20,8 @@ from moorage.log_lines import Record
 from protocol.codes import ALL, Code
 
 HEARD: set[str] = set()
-LAST = "test_every_code_is_hit"
+LAST_FILE, LAST = "tests/test_codes_said.py", "test_every_code_is_hit"
+WANTED = pytest.StashKey[bool]()  # is the last test to be run by the process that gives out the others?
 OF_THE_LOG = ("LOG_WRITE_FAILED", "MOORAGE_LOG_LINES_LOST")  # the others are said through it, in its tests by anyone
 IN_TEXT = re.compile(
     r'"timestamp":"[^"]+","level":"\w+","code":"([A-Z_]+)"'  # a log line
@@ -73,13 +77,39 @@ def is_whole(config: pytest.Config) -> bool:
     return config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
 
 
+@pytest.hookimpl(trylast=True)  # after the marks have left out theirs
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The last word is the last test's; where only some run it has nothing to say."""
     last = [item for item in items if item.name == LAST]
     items[:] = [item for item in items if item.name != LAST]
-    if is_whole(config):
+    if is_whole(config) and hasattr(config, "workeroutput"):
+        config.workeroutput["last"] = bool(last)
+    elif is_whole(config) or not items:
         items += last
-    elif last and items:
+    elif last:
         config.hook.pytest_deselected(items=last)
-    else:
-        items += last
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["heard"] = sorted(HEARD)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of the processes has done its share. One that crashed has said nothing; that has failed already."""
+    output = getattr(node, "workeroutput", {})
+    HEARD.update(output.get("heard", ()))
+    node.config.stash[WANTED] = node.config.stash.get(WANTED, False) or output.get("last", False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    done = yield
+    if HEARD and session.config.stash.get(WANTED, False):  # nothing at all: the tests could not be collected
+        session.testscollected += 1
+        file = pytest.Module.from_parent(session, path=session.config.rootpath / LAST_FILE)
+        for item in file.collect():
+            if isinstance(item, pytest.Item) and item.name == LAST:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    return done

@@ -11,7 +11,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.e2e")  # the runs are no test modules, and their assertions count as any
 
-pytest_plugins = ["tests.fixtures_engine", "tests.codes_heard"]
+pytest_plugins = ["tests.fixtures_engine", "tests.codes_heard", "tests.shares"]
 
 OUTSIDE = ("engine", "registry", "openssh")
 

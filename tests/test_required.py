@@ -40,12 +40,12 @@ def test_that_runs(): ...
 """
 
 
-def outcome(folder: Path, required: str) -> tuple[int, str, str]:
+def outcome(folder: Path, required: str, *more: str) -> tuple[int, str, str]:
     """Exit code, closing line and all output of a run of `TESTS` with this project's own hooks and settings."""
     (folder / "test_outside.py").write_text(TESTS)
     words = ["-c", str(HOME / "pyproject.toml"), "-p", "tests.conftest", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "--rootdir", str(folder), str(folder)],
+        [sys.executable, "-m", "pytest", *words, *more, "--rootdir", str(folder), str(folder)],
         cwd=folder,
         env=os.environ | {"MOORAGE_REQUIRE_ENGINE": required, "PYTHONPATH": str(HOME)},
         capture_output=True,
@@ -56,7 +56,7 @@ def outcome(folder: Path, required: str) -> tuple[int, str, str]:
 
 
 def test_a_skipped_test_of_the_outside_fails(tmp_path: Path) -> None:
-    status, line, out = outcome(tmp_path, "1")
+    status, line, out = outcome(tmp_path, "1", "-n2")  # as `make test` has it
     assert (status, line) == (1, "1 failed, 1 passed, 1 skipped, 1 xfailed, 2 errors")
     for mark, why in (("engine", "by its fixture"), ("openssh", "by its mark"), ("registry", "by itself")):
         assert re.search(f"a test marked {mark} may not be skipped .*{why}", out)

@@ -19,8 +19,8 @@ def script(folder: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     for around in (folder, *folder.parents):
-        if around.stat().st_uid == os.geteuid() and around != Path("/"):
-            around.chmod(around.stat().st_mode | 0o755) if around.name.startswith(("test_", "pytest")) else None
+        if around.stat().st_uid == os.geteuid() and around.name.startswith(("test_", "pytest", "popen-")):
+            around.chmod(around.stat().st_mode | 0o755)
     return str(path)
 
 
