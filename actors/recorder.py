@@ -5,14 +5,17 @@ left (the container's removal outlives its connection). An actor that several co
 writes to a `SharedLog`; its lines since birth go into each recording that joins.
 
 Nothing here raises because of a disk: what cannot be written is told once through `warn`, and that recording stays
-an unfinished `.part`. Lines are held until there are 100, so a short connection costs one write at its end. Without a
-directory nothing is encoded; the last 64 lines are kept as they are, for crash reports.
+an unfinished `.part`. Nor does anything wait for one, when the work is given to a thread (`disk.py`). Lines are held
+until there are 100, so a short connection costs one write at its end. Without a directory nothing is encoded; the last
+64 lines are kept as they are, for crash reports.
 """
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -20,6 +23,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from actors.disk import Disk, at_once
 from fsm.kernel import Answer
 from protocol.base import Event
 from protocol.ledger import Header, Line, encode, seal
@@ -57,7 +61,8 @@ class Entry(NamedTuple):
 
 
 class Recorder:
-    """All recordings of one daemon. `clock` gives seconds (trio's), `now` the wall time for headers and file names."""
+    """All recordings of one daemon. `clock` gives seconds (trio's), `now` the wall time for headers and file names,
+    `disk` does what has to do with files, in the order asked."""
 
     def __init__(
         self,
@@ -66,8 +71,9 @@ class Recorder:
         header: Header,
         warn: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        disk: Disk = at_once,
     ) -> None:
-        self.directory, self.clock, self.header, self.now = directory, clock, header, now
+        self.directory, self.clock, self.header, self.now, self.disk = directory, clock, header, now, disk
         self.recordings: set[Recording] = set()
         self._warn = warn
         self._warned = False
@@ -93,7 +99,7 @@ class Recorder:
             recording.finish(why)
 
     def failed(self, error: OSError) -> None:
-        """A disk said no. Told once, until a write succeeds again."""
+        """A disk said no, or nothing for too long. Told once, until a write succeeds again."""
         if not self._warned:
             self._warned = True
             self._warn(f"scenarios cannot be recorded in {self.directory}: {error.strerror or error}")
@@ -224,7 +230,10 @@ class SharedLog:
 
 
 class File:
-    """One scenario file: lines are held, written in their order, and named `.part` until the end line is there."""
+    """One scenario file: lines are held, written in their order, and named `.part` until the end line is there.
+
+    Methods without an underscore are the loop's; those that are given to the disk touch nothing but the file.
+    """
 
     def __init__(self, recorder: Recorder, path: Path) -> None:
         self.path = path
@@ -233,7 +242,7 @@ class File:
         self._hash = sha256()
         self._held: list[bytes] = []
         self._fd = -1
-        self._broken = False
+        self._broken = False  # a hole cannot be mended later
 
     def add(self, line: bytes) -> None:
         """Take one encoded line."""
@@ -248,26 +257,36 @@ class File:
         """Write what is held and the end line, and give the file its name."""
         self.add(seal(self._hash.digest(), count, why))
         self._flush()
-        try:
-            if self._fd >= 0:
-                os.close(self._fd)
-            if not self._broken:
-                self._part.rename(self.path)
-        except OSError as error:
-            self._recorder.failed(error)
+        self._recorder.disk(self._finish, self._done, 0)
 
     def _flush(self) -> None:
+        data = b"".join(self._held)
+        self._held.clear()
+        if data and not self._broken and not self._recorder.disk(partial(self._write, data), self._done, len(data)):
+            self._broken = True
+            self._recorder.failed(OSError(errno.EAGAIN, "the disk is too slow for what there is to write"))
+
+    def _done(self, error: OSError | None) -> None:
+        if error is not None:
+            self._recorder.failed(error)
+        elif not self._broken:
+            self._recorder.succeeded()
+
+    def _write(self, data: bytes) -> None:
         if self._broken:
             return
-        rest = memoryview(b"".join(self._held))
-        self._held.clear()
+        rest = memoryview(data)
         try:
             if self._fd < 0:
                 self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
-        except OSError as error:
-            self._broken = True  # a hole cannot be mended later
-            self._recorder.failed(error)
-        else:
-            self._recorder.succeeded()
+        except OSError:
+            self._broken = True
+            raise
+
+    def _finish(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        if not self._broken:
+            self._part.rename(self.path)

@@ -25,7 +25,6 @@ from actors.engine.docker import DockerEngine
 from actors.instance import Instance
 from actors.orders import may_be_served
 from actors.ports import Engine, EngineFault
-from actors.recorder import Recorder
 from actors.reload import Reloaded, Reloads, Reread
 from actors.server import ServerActor
 from actors.ssh.listener import Listener, error_handler, open_listener
@@ -33,12 +32,11 @@ from actors.supervisor import Supervisor
 from actors.sweep import Sweeper
 from actors.takeover import Predecessor
 from actors.world import Say, World
-from fsm.fingerprint import fingerprints
-from fsm.machines import MACHINES
 from moorage import process
 from moorage.agent_binary import agent_binary
 from moorage.cannot_serve import CannotServe, alone
 from moorage.logs import Log, LogUnavailable
+from moorage.recording import open_recorder
 from moorage.reloading import Adopted, reloads_of
 from moorage.service_manager import ServiceManager, inherited_sockets
 from moorage.succession import Port, control, predecessor_of, replace_it
@@ -47,13 +45,11 @@ from protocol import codes
 from protocol.codes import Code
 from protocol.container import Link as LinkKind
 from protocol.control import STATUS
-from protocol.ledger import Header
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
 from protocol.settings_part import with_each_part
 from protocol.settings_problem import Problem
 from protocol.settings_read import Reading
-from protocol.settings_secrets import without_secrets
 
 GONE_S = 20.0  # how long the last removals may take at the end
 UPGRADE_S = 60.0  # until a new process is ready to take this one's place
@@ -194,40 +190,40 @@ async def _live(
             _instance(settings) as instance,
             predecessor_of(instance, take_over) as predecessor,
             _engine(settings, engine) as found,
+            open_recorder(settings, log) as recorder,
+            trio.open_nursery() as nursery,
         ):
-            with closing(_recorder(settings, log)) as recorder:
-                async with trio.open_nursery() as nursery:
-                    world = World(found, nursery, recorder, log, instance.id, instance.boot, dice)
-                    supervisor = Supervisor(world, settings)
-                    sweeper = Sweeper(supervisor, instance)
-                    nursery.start_soon(sweeper.run)  # what a crash left does not wait for the agent
-                    agents = await _agents(settings, world, instance, links)
-                    handle = error_handler(supervisor)
-                    api = "{}.{}".format(*found.api)
-                    log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
-                    listener = await _listener(supervisor, settings, predecessor, sockets)
-                    port = Port(supervisor, listener)
+            world = World(found, nursery, recorder, log, instance.id, instance.boot, dice)
+            supervisor = Supervisor(world, settings)
+            sweeper = Sweeper(supervisor, instance)
+            nursery.start_soon(sweeper.run)  # what a crash left does not wait for the agent
+            agents = await _agents(settings, world, instance, links)
+            handle = error_handler(supervisor)
+            api = "{}.{}".format(*found.api)
+            log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
+            listener = await _listener(supervisor, settings, predecessor, sockets)
+            port = Port(supervisor, listener)
 
-                    async def bring(new: Settings) -> BroughtAgents | None:
-                        return await _agents(new, world, instance, links)
+            async def bring(new: Settings) -> BroughtAgents | None:
+                return await _agents(new, world, instance, links)
 
-                    reloads = reloads_of(settings, supervisor, listener, reread, bring, adopted)
-                    server = _server(settings, port, sweeper, reloads)
-                    await replace_it(predecessor, listener)
-                    listener.accept()
-                    nursery.start_soon(supervisor.pool.run)
-                    if agents is not None:
-                        nursery.start_soon(agents.run)
-                    talks = {**port.talks, "reload": server.answer_reload}
-                    await nursery.start(control, instance.control, {STATUS: server.statistics}, talks, log)
-                    nursery.start_soon(server.run)
-                    task_status.started(server)
-                    await leaving.wait()
-                    await server.stop()
-                    await port.settled()
-                    listener.close()
-                    await supervisor.sources.close()
-                    nursery.cancel_scope.cancel()
+            reloads = reloads_of(settings, supervisor, listener, reread, bring, adopted)
+            server = _server(settings, port, sweeper, reloads)
+            await replace_it(predecessor, listener)
+            listener.accept()
+            nursery.start_soon(supervisor.pool.run)
+            if agents is not None:
+                nursery.start_soon(agents.run)
+            talks = {**port.talks, "reload": server.answer_reload}
+            await nursery.start(control, instance.control, {STATUS: server.statistics}, talks, log)
+            nursery.start_soon(server.run)
+            task_status.started(server)
+            await leaving.wait()
+            await server.stop()
+            await port.settled()
+            listener.close()
+            await supervisor.sources.close()
+            nursery.cancel_scope.cancel()
 
 
 def _server(settings: Settings, port: Port, sweeper: Sweeper, reloads: Reloads) -> Server:
@@ -302,14 +298,6 @@ async def _instance(settings: Settings) -> AsyncIterator[Instance]:
         raise CannotServe(f"cannot keep state in {settings.state}: {error.strerror} (see `state`)") from error
     with closing(instance):
         yield instance
-
-
-def _recorder(settings: Settings, log: Say) -> Recorder:
-    directory = Path(settings.record.directory) if settings.record.directory else None
-    header = Header(
-        moorage=VERSION, fingerprint=fingerprints(MACHINES) if directory else {}, settings=without_secrets(settings)
-    )
-    return Recorder(directory, trio.current_time, header, lambda why: log(codes.MOORAGE_RECORD_FAILED, {"why": why}))
 
 
 async def _listener(

@@ -40,11 +40,12 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc]
 
 
 class Provider:
-    """`person` is who uses the next code, False: who refuses it, None: nobody yet."""
+    """`person` is who uses the next code, False: who refuses it, None: nobody yet. `people`: who uses which code."""
 
     def __init__(self) -> None:
         self.port = 0
         self.person: Claims | bool | None = None
+        self.people: dict[str, Claims] = {}
         self.expires_in = 600
         self.slow = 0  # so many polls are told to slow down
         self.codes: dict[str, DeviceCredentialDict] = {}
@@ -86,9 +87,8 @@ class Provider:
                 return provider.codes.get(device_code)
 
             def query_user_grant(self, user_code: str) -> Any:
-                if provider.person is None:
-                    return None
-                return (provider.person or {"sub": "x"}), provider.person is not False
+                person = provider.people.get(user_code, provider.person)
+                return None if person is None else ((person or {"sub": "x"}), person is not False)
 
             def should_slow_down(self, credential: Any) -> bool:
                 provider.slow -= 1

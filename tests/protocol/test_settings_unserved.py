@@ -46,6 +46,17 @@ def test_ways_in_that_ask_for_something_are_refused_by_name(path: str, value: ob
     assert reason.endswith("not served yet")
 
 
+@pytest.mark.parametrize("provider", ["github", "generic"])
+def test_a_promise_of_a_provider_that_is_not_served_is_refused(provider: str) -> None:
+    """Nobody who counts on a membership that is never looked at, or on a flow whose state is not compared, starts."""
+    oauth2 = {"provider": provider, "clientId": "x", "clientSecret": "y", "github": {"requireOrgMembership": "acme"}}
+    auth = {"keyboardInteractive": {"method": "oauth2", "oauth2": oauth2}}
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"auth": auth})
+    told = {problem.path: problem.sentence for problem in caught.value.problems}
+    assert told["auth.keyboardInteractive.oauth2.provider"] == f"invalid choice: {provider}; allowed: oidc"
+
+
 @pytest.mark.parametrize(
     "tree",
     [

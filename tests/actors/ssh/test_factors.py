@@ -16,10 +16,9 @@ from msgspec.structs import replace
 from actors.totp import code
 from protocol.connection import AuthFailed
 from protocol.settings import Docker, Execution
-from protocol.settings_auth import AskWebhook, Auth, FailureLimit, KeyboardInteractive, OAuth2, Oidc, User, Webhook
+from protocol.settings_auth import AskWebhook, Auth, FailureLimit, User, Webhook
 from tests.actors.ssh.host import PASSWORD, USER_KEY, aio, open_host, settings
 from tests.actors.ssh.ways import HASH, TOTP, Ways, askpass, new_key, open_ways
-from tests.oidc_provider import SECRET, open_provider
 from tests.webservice import Answer, Heard, Tree, WebService, open_service, status, yes
 
 pytestmark = [
@@ -278,6 +277,27 @@ async def test_the_last_word(tmp_path: Path) -> None:
         assert "AUTHZ_FAILED" in ways.codes()
 
 
+async def test_what_is_sensitive_is_kept_from_the_last_word(tmp_path: Path) -> None:
+    """It is for the container alone, and is written down nowhere."""
+
+    def answer(heard: Heard) -> Tree:
+        if heard.path == "/pubkey":
+            secret = {"value": "hunter2", "sensitive": True}
+            return {
+                "success": True,
+                "metadata": {"TOKEN": secret, "TEAM": {"value": "blue"}},
+                "environment": {"A": secret},
+            }
+        return {"success": True}
+
+    async with with_service(tmp_path, answer, "public_key", "authz") as (ways, service):
+        assert (await ways.log_in(user="ann")).is_in
+        assert ways.host.supervisor.sessions[0].vault.env == {"TOKEN": "hunter2", "TEAM": "blue", "A": "hunter2"}
+        tree = service.heard[-1].tree
+        assert set(tree["metadata"]) == {"TEAM"} and not tree.get("environment")
+        assert "hunter2" not in str(ways.host.supervisor.said)
+
+
 async def test_the_last_word_about_our_own_users_too(tmp_path: Path) -> None:
     async with with_service(tmp_path, lambda heard: {"success": False}, "authz") as (ways, service):
         assert not (await ways.log_in(*NO_KEY, user="carol", env=askpass(tmp_path))).is_in
@@ -315,85 +335,6 @@ async def test_the_budget_of_all_calls_ends(tmp_path: Path) -> None:
         assert "SSH_AUTH_UNAVAILABLE" in ways.codes()
         assert len(service.heard) > 1
         assert not ways.host.supervisor.sources.is_limited("password", ways.host.supervisor.logins[0]._client, "ann")
-
-
-# --- an identity provider ----------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def with_provider(
-    home: Path, monkeypatch: pytest.MonkeyPatch, *methods: str, **oidc: Any
-) -> AsyncIterator[tuple[Ways, Any]]:
-    line = await new_key(home)
-    with open_provider(monkeypatch) as provider:
-        section = Oidc(url=provider.url, username_field="preferred_username", **oidc)
-        oauth2 = OAuth2(client_id="moorage", client_secret=SECRET, oidc=section)
-        auth = Auth(
-            users={"ann": User(authorized_keys=(line,), methods=methods)} if methods else {},
-            keyboard_interactive=KeyboardInteractive(method="oauth2", oauth2=oauth2),
-        )
-        async with open_ways(home, auth) as ways:
-            yield ways, provider
-
-
-ANN = {"sub": "42", "preferred_username": "ann"}
-# OpenSSH's client wants somebody to ask before it takes part at all.
-ASKED = {"SSH_ASKPASS": "/bin/true", "SSH_ASKPASS_REQUIRE": "force"}
-
-
-async def test_a_page_is_shown_and_the_login_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with with_provider(tmp_path, monkeypatch) as (ways, provider), trio.open_nursery() as nursery:
-
-        async def person() -> None:
-            await ways.host.supervisor.has_said("AUTH_OAUTH2_AUTHORIZATION_PENDING")
-            provider.person = ANN
-
-        nursery.start_soon(person)
-        outcome = await ways.log_in(*NO_KEY, user="whoever", env=ASKED, level="INFO")
-        assert (outcome.login.username, outcome.login.method) == ("ann", "oidc")
-        shown = outcome.stdout + outcome.stderr
-        assert provider.user_code().encode() in shown and f"{provider.url}/page".encode() in shown
-        assert {"MOORAGE_DEVICE_CODE", "AUTH_SUCCESSFUL"} <= ways.codes()
-
-
-async def test_who_refuses_and_who_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    once = (*NO_KEY, "-o", "NumberOfPasswordPrompts=1")
-    async with with_provider(tmp_path, monkeypatch, enforce_username=True) as (ways, provider):
-        provider.person = False
-        assert (await ways.log_in(*once, user="ann", env=ASKED)).whys[0] == "the person has refused"
-        provider.person = ANN
-        outcome = await ways.log_in(*once, user="bob", env=ASKED)
-        assert outcome.whys[0] == "the provider knows the person by another name"
-        assert (await ways.log_in(*once, user="ann", env=ASKED)).is_in
-
-
-async def test_a_name_that_needs_one_factor_is_no_way_around_anothers_two(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    once = (*NO_KEY, "-o", "NumberOfPasswordPrompts=1")
-    async with with_provider(tmp_path, monkeypatch, "publickey,oidc") as (ways, provider):
-        provider.person = ANN  # whose own way in begins with a key
-        assert not (await ways.log_in(*once, user="whoever", env=ASKED)).is_in
-        assert "MOORAGE_AUTH_OTHER_NAME" in ways.codes()
-        provider.person = {"preferred_username": "bob"}
-        assert (await ways.log_in(*once, user="whoever", env=ASKED)).login.username == "bob"
-
-
-async def test_nobody_uses_the_code_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with with_provider(tmp_path, monkeypatch, login_timeout=0.5) as (ways, _):
-        outcome = await ways.log_in(*NO_KEY, "-o", "NumberOfPasswordPrompts=1", user="ann", env=ASKED)
-        assert not outcome.is_in and outcome.whys[0] == "nobody has used the code in time"
-        assert "AUTH_OAUTH2_TIMEOUT" in ways.codes()
-
-
-async def test_a_key_and_then_the_page_of_the_same_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    once = ("-o", "NumberOfPasswordPrompts=1")
-    async with with_provider(tmp_path, monkeypatch, "publickey,oidc") as (ways, provider):
-        provider.person = {"preferred_username": "bob"}
-        outcome = await ways.log_in(*once, user="ann", env=ASKED)
-        assert not outcome.is_in and "MOORAGE_AUTH_OTHER_NAME" in ways.codes()
-        provider.person = ANN
-        assert (await ways.log_in(*once, user="ann", env=ASKED)).login.method == "publickey,oidc"
 
 
 def _read(path: Path) -> str:
