@@ -16,7 +16,7 @@ _REF = "#/$defs/{name}"
 # What may differ from login to login; the reader knows which keys of these sections are of the whole server.
 PART = {
     "type": "object",
-    "properties": {name.lower(): {"$ref": _REF.format(name=name)} for name in ("Docker", "Security")},
+    "properties": {name.lower(): {"$ref": _REF.format(name=name)} for name in ("Docker", "Security", "Limits")},
     "additionalProperties": False,
 }
 
