@@ -2,12 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from actors.actor import Actor
-from actors.login import Client, Grant, LoginTransport, Offer, Question
+from actors.login import Client, Grant, KeyOffer, LoginTransport, Offer, Question
 from actors.ports import OutsideFault
 from actors.sources import Said, Sources, no
 from fsm.auth import AuthCell
 from fsm.auth_rows import AUTH
+from protocol import codes
 from protocol.auth import (
     OUTCOMES,
     Answered,
@@ -35,6 +38,8 @@ CODE_PROMPT = "One-time code: "
 DEVICE_TEXT = (
     "To log in, open\n\n    {page}\n\nand enter the code {code}\n\nThis login goes on by itself once that is done.\n"
 )
+UNREADABLE = "no key is accepted while the list of revoked ones cannot be read"
+REVOKED_S = 5.0
 KNOWN_MAX = 64  # keys of one connection whose answer is remembered
 
 
@@ -156,6 +161,8 @@ class AuthActor(Actor):
     async def _ask_about_key(self, ask: Ask) -> Said:
         key = self.secrets.key
         assert key is not None, f"nobody is asked about {ask.factor} at {ask.source}"
+        if why := await self._revoked(key):
+            return no(why)
         if ask.source == "users":
             return self._sources.key_by_users(key)
         memory = (self._username, ask.source, key.data)
@@ -169,6 +176,25 @@ class AuthActor(Actor):
             if len(self._known) < KNOWN_MAX:
                 self._known[memory] = said
         return said
+
+    async def _revoked(self, key: KeyOffer) -> str:
+        """Whoever is asked about a key, this is asked first, and each time: what is revoked is so at once. In a thread,
+        and given up after a while, for it waits for a disk."""
+        if key.revoked is None:
+            return ""
+        try:
+            with trio.fail_after(REVOKED_S):
+                limiter = self._sources.threads
+                return await trio.to_thread.run_sync(key.revoked, abandon_on_cancel=True, limiter=limiter)
+        except (trio.TooSlowError, OSError, ValueError) as error:
+            late = isinstance(error, trio.TooSlowError)
+            why = (
+                f"there was no answer within {REVOKED_S:g} s"
+                if late
+                else getattr(error, "strerror", None) or str(error)
+            )
+            self.world.say(codes.MOORAGE_REVOKED_KEYS_UNREADABLE, {**self.about, "why": why})
+            return UNREADABLE
 
     async def _ask_for_settings(self) -> Said:
         """The webhook lays its own over what the rules give; which rules those are is not for it to say."""

@@ -41,6 +41,9 @@ class KeyOffer(Struct, frozen=True):
     line: str
     by_users: Callable[[], Judgement]  # by the configuration: the user's own keys, and trusted authorities
     by_lines: Callable[[str], Judgement]  # by authorized_keys lines from elsewhere
+    # Why nobody may be let in by it, whoever knows it; empty: nothing is against it. Waits for a disk. Raises OSError
+    # and ValueError: it cannot be told.
+    revoked: Callable[[], str] | None = None
 
 
 class Offer(Struct):

@@ -30,6 +30,7 @@ Verify = Callable[[str, str], Awaitable[bool]]
 WRONG_PASSWORD = "the password does not fit"
 WRONG_CODE = "the code does not fit"
 PROBLEMS_TOLD_MAX = 3
+THREADS_MAX = 8
 TEMPLATE = "MOORAGE_TEMPLATE"  # metadata that tells the configuration webhook what the user has chosen
 
 
@@ -62,6 +63,7 @@ class Sources:
         configserver: ConfigServer | None = None,
     ) -> None:
         self.settings, self._verify, self._wall = auth, verify, wall
+        self.threads = trio.CapacityLimiter(THREADS_MAX)  # those that wait for a disk must not be all there are
         self._hashes = {name: user.password_hash for name, user in auth.users.items() if user.password_hash}
         self._decoy = next(iter(self._hashes.values()), "")
         self._codes = Codes({name: user.totp for name, user in auth.users.items() if user.totp})

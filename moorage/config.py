@@ -130,6 +130,7 @@ def _auth_located(auth: Auth, folder: Path) -> Auth:
         auth,
         users=users,
         users_file=at(auth.users_file) if auth.users_file else "",
+        revoked_keys=at(auth.revoked_keys) if auth.revoked_keys else "",
         trusted_user_ca_keys=keys_at(auth.trusted_user_ca_keys),
         password=asked_at(auth.password),
         public_key=asked_at(auth.public_key),

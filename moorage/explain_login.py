@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.bridge import open_loop
-from actors.login import Client, Grant
+from actors.login import Client, Grant, KeyOffer
 from actors.ports import OutsideFault
 from actors.sources import Sources
 from actors.ssh.auth import Keyring
@@ -123,7 +123,9 @@ def _key(told: Told, settings: Settings, username: str, question: Question) -> s
     others = ["authorizedKeysCommand"] if auth.authorized_keys_command.command else []
     others += ["the webhook"] if auth.public_key.method else []
     told.say("key", shown.offer.fingerprint)
-    if not isinstance(judgement, str):
+    if revoked := _revoked(shown.offer):
+        told.refuse("", f"is not let in: {revoked}")
+    elif not isinstance(judgement, str):
         told.say("", "is let in by the configuration")
         limits = {"no terminal": judgement.pty, "no forwarding": judgement.port_forwarding}
         told.say("", *(text for text, may in limits.items() if not may))
@@ -135,6 +137,13 @@ def _key(told: Told, settings: Settings, username: str, question: Question) -> s
         hint = "" if question.host else " (--from was not given)"
         told.refuse("", f"is not let in: {judgement}{hint}")
     return shown.offer.fingerprint
+
+
+def _revoked(key: KeyOffer) -> str:
+    try:
+        return "" if key.revoked is None else key.revoked()
+    except (OSError, ValueError) as error:
+        return f"the revoked keys cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def _blob(text: str) -> bytes:

@@ -222,6 +222,8 @@ MOORAGE_AUTH_LIMITED = Code("MOORAGE_AUTH_LIMITED", "info", "an attempt was refu
     "auth.failures: so many failed attempts in one period. The client hears what it hears for a wrong password.")
 MOORAGE_AUTH_OTHER_NAME = Code("MOORAGE_AUTH_OTHER_NAME", "notice", "a factor proves another name than was given",
     "One factor of several must not belong to somebody else, and enforceUsername may ask for the same of a single one.")
+MOORAGE_REVOKED_KEYS_UNREADABLE = Code("MOORAGE_REVOKED_KEYS_UNREADABLE", "error", "the revoked keys cannot be read",
+    "The file of auth.revokedKeys. Until it can be read, no key and no certificate lets anybody in; other ways in are as they were.", outside=True)
 AUTH_BACKEND_ERROR = Code("AUTH_BACKEND_ERROR", "error", "a source of logins does not answer",
     "The webhook, command or identity provider failed for good or until the budget ended; a status other than 200 is one of these. Single tries are at debug.")
 SSH_AUTH_UNAVAILABLE = Code("SSH_AUTH_UNAVAILABLE", "info", "the attempt could not be checked",

@@ -82,6 +82,7 @@ class Auth(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
     users_file: str = ""
     methods: tuple[str, ...] = ()
     trusted_user_ca_keys: tuple[Secret, ...] = field(default=(), name="trustedUserCAKeys")
+    revoked_keys: str = ""
     authorized_keys_command: KeysCommand = KeysCommand()
     password: AskWebhook = AskWebhook()
     public_key: AskWebhook = AskWebhook()

@@ -72,6 +72,11 @@ AUTH_KEYS: dict[str, Key] = {
         "certificate's principals.",
         "a private key, a file that cannot be read",
     ),
+    "auth.revokedKeys": Key(
+        "A file of keys and certificates that let nobody in: a list that `ssh-keygen -k` made, or public keys, one a "
+        "line. A change holds at once. While it cannot be read, no key lets anybody in.",
+        "a file that cannot be read",
+    ),
     "auth.authorizedKeysCommand": Key("A program that prints a user's `authorized_keys` lines."),
     "auth.authorizedKeysCommand.command": Key(
         "The program's full path and its arguments; in these `%u` is the user name, `%t` and `%k` the key's type and "

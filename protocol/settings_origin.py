@@ -17,6 +17,7 @@ OURS = (
     "auth.usersFile",
     "auth.methods",
     "auth.trustedUserCAKeys",
+    "auth.revokedKeys",
     "auth.authorizedKeysCommand",
     "auth.failures",
     "auth.password.webhook.bearerToken",

@@ -1,6 +1,6 @@
 """The keys that the configuration holds, and what a client shows held against them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from actors.login import Judgement, KeyOffer
 from actors.ssh.authorized_keys import Entry, judge_certificate, judge_key, read_entries, read_entry
+from actors.ssh.revoked import RevokedKeys, check_revoked, shown_key
 from protocol.key_options import KeyOptions, wanted_lines
+from protocol.krl import Shown
 from protocol.settings import Settings
 from protocol.settings_auth import Auth, User
 from protocol.ways import offered_first
@@ -30,6 +32,7 @@ class Keyring:
         self._entries = {name: authorized_keys(user) for name, user in auth.users.items() if user.authorized_keys}
         self.offered_first = offered_first(auth)  # asked of all users together, so not once a login
         texts = (text for entry in auth.trusted_user_ca_keys for text in _usable(entry))
+        self._revoked = RevokedKeys(auth.revoked_keys) if auth.revoked_keys else None
         self._trusted = [
             Entry(entry.key, KeyOptions(authority=True), None) for text in texts for entry in read_entries(text)
         ]
@@ -51,7 +54,8 @@ class Keyring:
             return judge_certificate(read_entries(text), (), certificate, username, host)
 
         key = certificate.key
-        return ShownKey(key, KeyOffer(data, key.get_fingerprint(), "", by_users, by_lines))
+        revoked = self._asked(shown_key(key, certificate))
+        return ShownKey(key, KeyOffer(data, key.get_fingerprint(), "", by_users, by_lines, revoked))
 
     def _plain(self, username: str, data: bytes, host: str) -> ShownKey | None:
         try:
@@ -64,7 +68,11 @@ class Keyring:
 
         line = " ".join(key.export_public_key().decode("ascii").split()[:2])
         by_users = partial(judge_key, self._entries.get(username, []), key, host)
-        return ShownKey(key, KeyOffer(data, key.get_fingerprint(), line, by_users, by_lines))
+        revoked = self._asked(shown_key(key))
+        return ShownKey(key, KeyOffer(data, key.get_fingerprint(), line, by_users, by_lines, revoked))
+
+    def _asked(self, shown: Shown) -> Callable[[], str] | None:
+        return None if self._revoked is None else partial(self._revoked.why, shown)
 
 
 def key_lines(entry: str) -> str:
@@ -95,7 +103,10 @@ def check(settings: Settings) -> list[tuple[str, str]]:
         for place, entry in enumerate(user.authorized_keys)
     ]
     entries += [(f"auth.trustedUserCAKeys[{place}]", entry) for place, entry in enumerate(auth.trusted_user_ca_keys)]
-    return [(path, sentence) for path, entry in entries for sentence in _entry_faults(entry)]
+    found = [(path, sentence) for path, entry in entries for sentence in _entry_faults(entry)]
+    if auth.revoked_keys and (why := check_revoked(auth.revoked_keys)):
+        found.append(("auth.revokedKeys", why))
+    return found
 
 
 def _entry_faults(entry: str) -> Iterator[str]:

@@ -160,6 +160,16 @@ def test_a_certificate(folder: Path) -> None:
     assert explain(folder, "bob", "--key", certificate)[1]["key"][1].endswith("not known (--from was not given)")
 
 
+def test_a_key_that_is_revoked(folder: Path) -> None:
+    (folder / "revoked").write_text("")
+    (folder / "m.yaml").write_text(FILE.replace("auth: {", "auth: {revokedKeys: revoked, "))
+    words = ("alice", "--key", str(folder / "alice.pub"))
+    assert explain(folder, *words)[0] == 0
+    (folder / "revoked").write_text((folder / "alice.pub").read_text())
+    status_, told = explain(folder, *words)
+    assert status_ == 1 and told["key"][1] == "is not let in: its key is revoked"
+
+
 def test_groups_that_others_would_name(folder: Path) -> None:
     assert explain(folder, "eve", "--group", "staff")[1]["rules"][0].startswith("staff: matches")
 

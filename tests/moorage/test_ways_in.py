@@ -118,6 +118,20 @@ async def test_a_key_a_code_and_the_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.trio
+async def test_a_key_is_taken_back_while_the_daemon_runs(tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    revoked.write_text("")
+    async with daemon(tmp_path, Auth(users={"alice": User(authorized_keys=(LINE,))}, revoked_keys=str(revoked))) as it:
+        assert await it.log_in()
+        revoked.write_text(LINE)
+        assert not await it.log_in() and "MOORAGE_REVOKED_KEYS_UNREADABLE" not in it.said
+        revoked.unlink()
+        assert not await it.log_in() and "MOORAGE_REVOKED_KEYS_UNREADABLE" in it.said
+        revoked.write_text("")
+        assert await it.log_in()
+
+
+@pytest.mark.trio
 async def test_services_that_say_yes_no_and_nothing(tmp_path: Path) -> None:
     def answer(heard: Heard) -> Any:
         if heard.tree["username"] == "broken":
