@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from protocol.hardening import plain_name
-from protocol.settings import Execution
+from protocol.settings import Execution, Settings
 from protocol.settings_problem import Problem
 from protocol.settings_types import Dangerous
 
@@ -42,6 +42,10 @@ _DEVICE = re.compile(
     r"/|/dev(?:/(?:[shv]d|xvd|nvme|mmcblk|dm-|loop|md|sr|nbd|zd|ram|pmem|mtd).*|/(?:disk|mapper|block|root)(?:/.*)?"
     r"|/(?:mem|kmem|port|kmsg))?"
 )
+# Volumes that are another host's: their options name nothing of this one.
+_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs"})
+# `device=/x`, and within the options of a mount: `lowerdir=/x:/y,upperdir=/z`.
+_PATH_IN_OPTION = re.compile(r"(?:^|[=:,])(/[^:,]*)")
 _CHARACTER_DEVICE = re.compile(r"c ([0-9]+):([0-9]+|\*) [rwm]+")
 _MEMORY_MAJOR, _HARMLESS_MINORS = 1, frozenset({"3", "5", "7", "8", "9"})  # null, zero, full, random, urandom
 
@@ -60,10 +64,22 @@ def plain_path(path: str) -> str:
     return "/run" + path[len("/var/run") :] if path == "/var/run" or path.startswith("/var/run/") else path
 
 
+def own_files(settings: Settings) -> tuple[str, ...]:
+    """What Moorage keeps on the host: who reads or writes it is the server, or comes in as anybody. `state` holds the
+    control socket and those of guest agents. Keys of users are not among them: they may lie in their homes."""
+    keys = (key for key in settings.ssh.hostkeys if not key.lstrip().startswith("-----"))
+    auth = settings.auth
+    paths = (settings.state, settings.record.directory, auth.users_file, auth.revoked_keys, *keys)
+    return tuple(dict.fromkeys(path for path in paths if path.startswith("/")))
+
+
 def dangers(
-    execution: Execution, sockets: Iterable[str] = (), real: Callable[[str], str] = plain_path
+    execution: Execution,
+    sockets: Iterable[str] = (),
+    real: Callable[[str], str] = plain_path,
+    own: Iterable[str] = (),
 ) -> Iterator[Danger]:
-    """All of them. `sockets`: where the engine is heard, beside the usual places."""
+    """All of them. `sockets`: where the engine is heard, beside the usual places. `own`: see `own_files`."""
     host = {str(key).lower(): value for key, value in execution.host.items() if value is not None}
     if host.get("privileged"):
         yield Danger("privileged", f"{HOST}.privileged", "true gives the container the whole host")
@@ -84,9 +100,13 @@ def dangers(
     yield from _devices(host, real)
     known = [*SOCKETS, *sockets]
     known += [real(path) for path in known]
+    ours = {path: {plain_path(path), real(path)} for path in own}
     for path, source in _sources(host):
-        if any(_reaches(spelling, known) for spelling in (plain_path(source), real(source))):
+        spellings = (plain_path(source), real(source))
+        if any(_reaches(spelling, known) for spelling in spellings):
             yield Danger("engineSocket", path, f"{source} is or holds the engine's socket")
+        if kept := next((name for name, plain in ours.items() if _meet(spellings, plain)), ""):
+            yield Danger("ownFiles", path, f"{source} is, holds or lies in {kept}, which Moorage keeps for itself")
 
 
 def refusals(
@@ -94,11 +114,12 @@ def refusals(
     allowed: Collection[str] | None = None,
     sockets: Iterable[str] = (),
     real: Callable[[str], str] = plain_path,
+    own: Iterable[str] = (),
 ) -> Iterator[Problem]:
     """A problem for each danger that is not named. `allowed` is the file's, for settings that come from elsewhere:
     what a web service says must not allow itself anything."""
     named = execution.allow_dangerous if allowed is None else allowed
-    for danger in dangers(execution, sockets, real):
+    for danger in dangers(execution, sockets, real, own):
         if danger.name not in named:
             advice = f"take it out, or name {danger.name} in docker.execution.allowDangerous"
             yield Problem(danger.path, danger.found, advice=advice)
@@ -109,6 +130,10 @@ def _devices(host: Mapping[str, Any], real: Callable[[str], str]) -> Iterator[Da
         source = str(_member(device, "PathOnHost") or "")
         if any(_DEVICE.fullmatch(path) for path in (plain_path(source), real(source)) if source):
             yield Danger("devices", f"{HOST}.Devices[{index}]", f"{source} is a disk or the memory of the host")
+    for index, mount in enumerate(host.get("mounts") or ()):
+        for source in _paths_of_volume(mount):
+            if source != "/" and any(_DEVICE.fullmatch(path) for path in (plain_path(source), real(source))):
+                yield Danger("devices", f"{HOST}.Mounts[{index}]", f"{source} is a disk or the memory of the host")
     for index, rule in enumerate(host.get("devicecgrouprules") or ()):
         match = _CHARACTER_DEVICE.fullmatch(str(rule))
         if not match or (int(match[1]) == _MEMORY_MAJOR and match[2] not in _HARMLESS_MINORS):
@@ -127,10 +152,17 @@ def _sources(host: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if source.startswith("/"):
             yield f"{HOST}.Mounts[{index}]", source
         # A volume whose driver is told to bind a folder.
-        driver = _member(_member(mount, "VolumeOptions"), "DriverConfig")
-        for value in (_member(driver, "Options") or {}).values():
-            if str(value).startswith("/"):
-                yield f"{HOST}.Mounts[{index}]", str(value)
+        for value in _paths_of_volume(mount):
+            yield f"{HOST}.Mounts[{index}]", value
+
+
+def _paths_of_volume(mount: object) -> Iterator[str]:
+    """Where on this host a volume lies that its driver is told to mount: a folder, a disk, the parts of an overlay."""
+    driver = _member(_member(mount, "VolumeOptions"), "DriverConfig")
+    options = {str(key).lower(): str(value) for key, value in (_member(driver, "Options") or {}).items()}
+    if options.get("type", "").lower() not in _REMOTE:
+        for value in options.values():
+            yield from _PATH_IN_OPTION.findall(value)
 
 
 def _member(tree: object, name: str) -> Any:
@@ -138,6 +170,15 @@ def _member(tree: object, name: str) -> Any:
     if not isinstance(tree, Mapping):
         return None
     return next((value for key, value in tree.items() if str(key).lower() == name.lower()), None)
+
+
+def _meet(sources: Iterable[str], kept: Iterable[str]) -> bool:
+    """One of them is one of the other, or lies in it."""
+    return any(_holds(a, b) or _holds(b, a) for a in sources for b in kept)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _reaches(source: str, sockets: Iterable[str]) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from protocol.dangers import refusals
+from protocol.dangers import own_files, refusals
 from protocol.settings import DockerConnection, Execution, Settings, Ssh
 from protocol.settings_auth_checks import auth_problems, auth_remarks
 from protocol.settings_checks_more import (
@@ -48,7 +48,8 @@ def per_login_problems(settings: Settings) -> Iterator[Problem]:
     """The same of what may differ from login to login (`settings_part.PER_LOGIN`)."""
     yield from _execution(settings.docker.execution)
     host = settings.docker.connection.host
-    yield from refusals(settings.docker.execution, sockets=[host.removeprefix("unix://")] if "unix://" in host else [])
+    sockets = [host.removeprefix("unix://")] if "unix://" in host else []
+    yield from refusals(settings.docker.execution, sockets=sockets, own=own_files(settings))
     yield from security_problems(settings.security)
     yield from limit_problems(settings.limits)
 

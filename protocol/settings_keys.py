@@ -67,8 +67,8 @@ KEYS: dict[str, Key] = {
     ),
     "docker.execution.allowDangerous": Key(
         "What is refused under `docker.execution` unless it is named here: `privileged`, `hostNetwork`, `hostPid`, "
-        "`hostIpc`, `hostUts`, `hostUser`, `hostCgroup`, `engineSocket`, `volumesFrom`, `devices`, `capabilities`, "
-        "`systemPaths` (see `hardening.md`).",
+        "`hostIpc`, `hostUts`, `hostUser`, `hostCgroup`, `engineSocket`, `ownFiles`, `volumesFrom`, `devices`, "
+        "`capabilities`, `systemPaths` (see `hardening.md`).",
         "any other name",
     ),
     "docker.execution.containername": Key(

@@ -37,7 +37,7 @@ def rule_problems(settings: Settings, check: Check) -> Iterator[Problem]:
     for name in settings.templates:
         if not _NAME.fullmatch(name):
             yield Problem(f"templates.{name}", f"no name: {name[:60]!r}", NAMES, "it is chosen as USER+NAME")
-    yield from _of_parts(settings, check)
+    yield from of_parts(settings, check)
 
 
 def rule_remarks(settings: Settings, check: Check) -> Iterator[Problem]:
@@ -47,7 +47,7 @@ def rule_remarks(settings: Settings, check: Check) -> Iterator[Problem]:
     for name in settings.templates:
         if not any(name in rule.templates for rule in settings.rules):
             yield Problem(f"templates.{name}", "no rule allows it", advice="name it in a rule's templates")
-    yield from _of_parts(settings, check)
+    yield from of_parts(settings, check)
 
 
 def _conditions(rule: Rule, path: str) -> Iterator[Problem]:
@@ -67,7 +67,7 @@ def _conditions(rule: Rule, path: str) -> Iterator[Problem]:
             yield Problem(f"{path}.addresses[{place}]", f"no address: {network[:60]!r}", allowed)
 
 
-def _of_parts(settings: Settings, check: Check) -> Iterator[Problem]:
+def of_parts(settings: Settings, check: Check) -> Iterator[Problem]:
     """What `check` finds with a part laid over and does not find without it, said of the part's own key."""
     parts: dict[str, Mapping[str, Any]] = {
         f"rules[{index}].settings": rule.settings for index, rule in enumerate(settings.rules) if rule.settings

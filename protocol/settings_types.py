@@ -25,7 +25,7 @@ HardeningPart = Literal["noNewPrivileges", "capabilities", "pidsLimit", "memoryL
 # fmt: off
 Dangerous = Literal[
     "privileged", "hostNetwork", "hostPid", "hostIpc", "hostUts", "hostUser", "hostCgroup", "engineSocket",
-    "volumesFrom", "devices", "capabilities", "systemPaths",
+    "ownFiles", "volumesFrom", "devices", "capabilities", "systemPaths",
 ]
 # fmt: on
 # A part of the settings, for one rule or template: only what is given, in the file's own spelling.

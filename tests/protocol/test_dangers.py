@@ -3,11 +3,19 @@
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
-from protocol.dangers import dangers, plain_path, refusals
-from protocol.settings import Execution
+from protocol.dangers import dangers, own_files, plain_path, refusals
+from protocol.settings import Auth, Execution, Record, Settings, Ssh
+from protocol.settings_checks import per_login_problems
 from protocol.settings_read import SettingsError, read_settings
 from protocol.settings_types import Dangerous
+
+
+def volume(**options: str) -> dict[str, Any]:
+    driver = {"Name": "local", "Options": options}
+    return {"Mounts": [{"Type": "volume", "Source": "v", "Target": "/v", "VolumeOptions": {"DriverConfig": driver}}]}
+
 
 BAD: list[tuple[Dangerous, dict[str, Any]]] = [
     ("privileged", {"Privileged": True}),
@@ -49,6 +57,9 @@ BAD: list[tuple[Dangerous, dict[str, Any]]] = [
             ]
         },
     ),
+    ("devices", volume(device="/dev/sda1", type="ext4")),
+    ("engineSocket", volume(device=":/", type="none")),
+    ("engineSocket", volume(type="overlay", o="lowerdir=/srv/a:/var/run,upperdir=/srv/b")),
     ("devices", {"Devices": [{"PathOnHost": "/dev/sda1", "PathInContainer": "/dev/x"}]}),
     ("devices", {"Devices": [{"pathonhost": "/dev/disk/by-id/7"}]}),
     ("devices", {"Devices": [{"PathOnHost": "/dev/mem"}]}),
@@ -67,6 +78,9 @@ FINE: list[dict[str, Any]] = [
     {"Mounts": [{"Type": "volume", "Source": "name", "Target": "/d"}, {"Type": "tmpfs", "Target": "/t"}]},
     {"Mounts": [{"Type": "volume", "Target": "/d", "VolumeOptions": {"DriverConfig": {"Options": {"o": "size=1"}}}}]},
     {"Mounts": [{"Type": "volume", "Target": "/d", "VolumeOptions": {"DriverConfig": {"Options": {"device": "/x"}}}}]},
+    volume(device=":/", type="nfs", o="addr=192.0.2.1,rw"),
+    volume(device="//files/run", type="cifs"),
+    volume(device="/srv/data", type="none", o="bind"),
     {"Devices": [{"PathOnHost": "/dev/fuse"}, {"PathOnHost": "/dev/net/tun"}, {}]},
     {"DeviceCgroupRules": ["c 10:200 rwm", "c 1:3 rw", "c 195:* rwm"]},
 ]
@@ -88,7 +102,57 @@ def test_what_only_looks_like_it(host: dict[str, Any]) -> None:
 
 
 def test_every_name_is_of_use() -> None:
-    assert {name for name, _ in BAD} == set(get_args(Dangerous))
+    assert {name for name, _ in BAD} | {"ownFiles"} == set(get_args(Dangerous))
+
+
+OWN = Settings(
+    ssh=Ssh(hostkeys=("/etc/moorage/host_key", "-----BEGIN OPENSSH PRIVATE KEY-----")),
+    state="/srv/moorage/var",
+    record=Record(directory="/data/recordings"),
+    auth=Auth(users_file="/etc/moorage/users.yaml", revoked_keys="/data/krl"),
+)
+
+
+def bind(source: str) -> dict[str, Any]:
+    return {"Binds": [f"{source}:/x:ro"]}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        bind("/srv/moorage/var"),
+        bind("/srv/moorage"),
+        bind("/srv/"),
+        bind("/srv//moorage/../moorage/var/boots"),
+        bind("/data/recordings/2026"),
+        bind("/data"),
+        bind("/data/krl"),
+        bind("/etc"),
+        bind("/etc/moorage/host_key"),
+        {"Mounts": [{"Type": "bind", "Source": "/etc/moorage/users.yaml", "Target": "/u"}]},
+        volume(device="/srv/moorage", type="none", o="bind"),
+        volume(type="overlay", o="lowerdir=/srv/moorage/var,upperdir=/x,workdir=/y"),
+    ],
+    ids=str,
+)
+def test_what_moorage_keeps_for_itself(host: dict[str, Any]) -> None:
+    execution = Execution(host=host)
+    (danger,) = dangers(execution, own=own_files(OWN))
+    assert danger.name == "ownFiles"
+    settings = replace(OWN, docker=replace(OWN.docker, execution=execution))
+    (problem,) = per_login_problems(settings)
+    assert problem.path.startswith("docker.execution.host.") and "which Moorage keeps for itself" in problem.found
+    assert "name ownFiles in docker.execution.allowDangerous" in problem.advice
+    allowed = replace(execution, allow_dangerous=("ownFiles",))
+    assert not list(per_login_problems(replace(OWN, docker=replace(OWN.docker, execution=allowed))))
+
+
+def test_what_lies_beside_it_and_the_whole_host() -> None:
+    for source in ("/srv/moorage-data", "/srv/moorage/var2", "/etc/moorage/host_key.pub", "/data/kr"):
+        assert not list(dangers(Execution(host=bind(source)), own=own_files(OWN)))
+    both = {danger.name for danger in dangers(Execution(host=bind("/")), own=own_files(OWN))}
+    assert both == {"engineSocket", "ownFiles"}
+    assert own_files(Settings()) == (), "what is relative is not known before the file's folder is"
 
 
 def test_the_hosts_network_as_an_endpoint() -> None:
