@@ -1,7 +1,7 @@
 """A configuration file in, Settings out: YAML, or JSON when the name ends in .json.
 
-Reading is `protocol`'s; here are the file, its line numbers, names that are relative to it, and the checks that need
-a library or a look at other files (algorithms, host keys, authorized keys).
+Reading is `protocol`'s; here are the file, its line numbers, and names that are relative to it. Checks that need a
+library or a look at other files are `checks.py`'s.
 """
 
 import json
@@ -14,15 +14,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from actors import command
-from actors.engine import mounts
-from actors.ssh import auth, keys, options
-from actors.web import papers
+from moorage.checks import more_refusals
 from moorage.containerssh import differences
 from protocol.settings import Settings
 from protocol.settings_auth import AskWebhook, Auth
 from protocol.settings_http import HttpClient
-from protocol.settings_problem import Plain, Problem, SettingsError, above, is_within, join, resolved
+from protocol.settings_problem import Plain, Problem, SettingsError, above, join, resolved
 from protocol.settings_read import Reading, read_settings
 
 FILE_BYTES_MAX = 4 * 2**20
@@ -56,7 +53,7 @@ def load_text(path: Path, data: bytes) -> Reading:
         settings, problems, warnings = error.settings, [*raw.problems, *error.problems], error.warnings
     if settings:
         settings = located(settings, path.absolute().parent)
-        problems += _more_problems(settings, problems)
+        problems += more_refusals(settings, problems)
     warnings = tuple(raw.with_lines(warnings))
     if problems or not settings:
         raise SettingsError(sorted(raw.with_lines(problems), key=_order), warnings, settings)
@@ -150,21 +147,6 @@ def _http_located(http: H, at: Callable[[str], str]) -> H:
 def _order(problem: Problem) -> tuple[bool, int]:
     """As in the file; what has no place in it comes last."""
     return problem.line == 0, problem.line
-
-
-def _more_problems(settings: Settings, known: Iterable[Problem]) -> list[Problem]:
-    """What asyncssh and the file system say, where nothing has been said yet."""
-    found = (
-        *options.check(settings.ssh),
-        *keys.check(settings),
-        *auth.check(settings),
-        *papers.check(settings),
-        *command.check(settings),
-        *mounts.check(settings),
-    )
-    taken = [problem.path for problem in known]
-    fresh = ((path, sentence) for path, sentence in found if not any(is_within(path, one) for one in taken))
-    return [Problem(path, sentence) for path, sentence in fresh]
 
 
 def read_file(path: Path) -> bytes:

@@ -35,6 +35,7 @@ from actors.world import Say, World
 from moorage import process
 from moorage.agent_binary import agent_binary
 from moorage.cannot_serve import CannotServe, alone
+from moorage.checks import refusals
 from moorage.logs import Log, LogUnavailable
 from moorage.recording import open_recorder
 from moorage.reloading import Adopted, reloads_of
@@ -144,8 +145,11 @@ async def serve(
     `sockets` that listen are used instead of `ssh.listen`. With `take_over` those of the daemon that serves on this
     state folder are; it is the attempt that started this process, or empty.
     `reread` gives the settings for `Server.reload`, in a thread of its own; `adopted` is told of those in force.
-    Raises `CannotServe`; what the block raises comes out as it is.
+    Raises `CannotServe`, for settings that a file could not have either; what the block raises comes out as it is.
     """
+    refused = await trio.to_thread.run_sync(refusals, settings)
+    if refused:
+        raise CannotServe(f"{codes.DOCKER_CONFIG_ERROR.name}: {'; '.join(map(str, refused))}")
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:

@@ -15,6 +15,7 @@ from actors.sources import Sources
 from actors.ssh.listener import Listener, terms
 from actors.supervisor import Supervisor
 from moorage.cannot_serve import CannotServe
+from moorage.checks import refusals
 from protocol.settings import Settings
 from protocol.settings_part import with_each_part
 from protocol.settings_secrets import without_secrets
@@ -35,6 +36,8 @@ def reloads_of(
     world = supervisor.world
 
     async def prepare(new: Settings) -> Callable[[], None]:
+        if refused := await trio.to_thread.run_sync(refusals, new):
+            raise OutsideFault("invalid", "; ".join(map(str, refused)))
         try:
             met = await trio.to_thread.run_sync(terms, supervisor, new)
             sources = Sources(new.auth, configserver=new.configserver)

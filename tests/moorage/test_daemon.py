@@ -12,7 +12,8 @@ from moorage.cannot_serve import CannotServe
 from moorage.daemon import serve
 from moorage.testing import FakeEngine
 from protocol.codes import Code
-from protocol.settings import Auth, Docker, DockerConnection, Settings, Ssh, User
+from protocol.settings import Auth, Docker, DockerConnection, Execution, Rule, Settings, Ssh, User
+from protocol.settings_services import Audit
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "host")
     return Settings(
         ssh=Ssh(listen="127.0.0.1:0", hostkeys=(str(tmp_path / "host"),)),
-        auth=Auth(users={"demo": User(password_hash="$6$x$x")}),
+        auth=Auth(users={"demo": User(password_hash="$6$x$" + "x" * 86)}),
         state=str(tmp_path / "var"),
     )
 
@@ -62,6 +63,45 @@ async def test_what_the_block_raises_comes_out_as_it_is(settings: Settings) -> N
         with pytest.raises(KeyError, match="mine"):
             async with serve(settings, engine=engine):
                 raise KeyError("mine")
+
+
+PRIVILEGED = {"docker": {"execution": {"host": {"Privileged": True}}}}
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("a danger", {"docker": Docker(execution=Execution(host={"Privileged": True}))}, "name privileged in"),
+    ("its own state", {}, "name ownFiles in"),
+    (
+        "a danger in a rule",
+        {"rules": (Rule(name="r", settings=PRIVILEGED),)},
+        "rules[0].settings.docker.execution.host",
+    ),
+    ("nobody", {"auth": Auth()}, "auth.users: no authentication method configured"),
+    ("no host key", {"ssh": Ssh(listen="127.0.0.1:0")}, "ssh.hostkeys: no host key is configured"),
+    (
+        "no such key file",
+        {"auth": Auth(users={"a": User(authorized_keys=("/none",))})},
+        "auth.users.a.authorizedKeys[0]",
+    ),
+    ("what is not served", {"audit": Audit(enable=True, format="binary", storage="file")}, "audit.enable"),
+]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("more", "sentence"), [one[1:] for one in BAD], ids=[one[0] for one in BAD])
+async def test_settings_of_a_program_are_refused_as_those_of_a_file(
+    more: dict[str, Any], sentence: str, settings: Settings
+) -> None:
+    """At the start and at a reload, with the sentences that `check-config` has."""
+    bad = replace(settings, **more)
+    if sentence == "name ownFiles in":
+        bad = replace(bad, docker=Docker(execution=Execution(host={"Binds": [f"{settings.state}:/x"]})))
+    async with FakeEngine.open() as engine:
+        with pytest.raises(CannotServe) as caught:
+            async with serve(bad, engine=engine):
+                raise AssertionError("it must not serve")
+        assert str(caught.value).startswith("DOCKER_CONFIG_ERROR: ") and sentence in str(caught.value)
+        async with serve(settings, engine=engine, reread=lambda: bad) as server:
+            answer = await server.reload()
+            assert sentence in answer.error and server.reloads.current == settings
 
 
 @pytest.mark.trio
