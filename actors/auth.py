@@ -221,6 +221,8 @@ class AuthActor(Actor):
     def _choice(self, why: str) -> Chosen:
         """The settings of this login. `why`: the webhook, if there is one, has none for it."""
         chosen = self._chosen if self.cell.configures and not why else choose(self._settings, self._rule_login())
+        if not why and self.world.agents is None and chosen.settings.docker.execution.transport == "served":
+            why = f"docker.execution.transport is served, and {self.world.why_no_agents}"
         return unsettled(chosen, "config", why) if why and not chosen.unsettled else chosen
 
     def _reply(self, effect: ReplyToClient) -> None:

@@ -5,6 +5,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
+from msgspec import to_builtins
 
 from actors.actor import Actor
 from actors.recorder import SharedLog
@@ -21,6 +22,7 @@ from protocol.image import (
     PullProgressed,
     WaiterLeft,
 )
+from protocol.settings import RegistryAuth
 
 if TYPE_CHECKING:
     from actors.recorder import Ledger
@@ -31,7 +33,8 @@ LOOK_S = 5.0  # an engine under load answers late
 
 
 class ImageActor(Actor):
-    """Shared between connections; the supervisor finds it by reference and platform."""
+    """Shared between connections; the supervisor finds it by reference, platform and registry login. `auth` is secret,
+    and no event has it."""
 
     kind = IMAGE
     queued = frozenset({InspectImage})
@@ -46,10 +49,11 @@ class ImageActor(Actor):
         ledger: "Ledger",
         about: dict[str, Any],
         platform: Mapping[str, Any],
+        auth: RegistryAuth,
         on_end: Callable[["ImageActor"], None],
     ) -> None:
         super().__init__(world, id, ledger, about)
-        self.platform, self._on_end = platform, on_end
+        self.platform, self.auth, self._on_end = platform, auth, on_end
         self._asked = inf
         self._recordings: dict[str, Ledger] = {}  # waiter -> the one that has to hear of its leaving
 
@@ -94,7 +98,8 @@ class ImageActor(Actor):
                 self._asked = trio.current_time()
                 return ImageFound(image_id=await engine.inspect_image(reference))
             case PullImage(reference=reference):
-                await engine.pull_image(reference, self.platform, {}, self._progress)
+                login = {name: value for name, value in to_builtins(self.auth).items() if value}
+                await engine.pull_image(reference, self.platform, login, self._progress)
                 return ImagePulled()
         return await super().work(effect)
 

@@ -1,4 +1,5 @@
-"""The image actors of a daemon: one for each image and platform that is looked for now, however many wait for it."""
+"""The image actors of a daemon: one for each image, platform and registry login that is asked for now, however many
+wait for it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,18 +10,21 @@ from actors.world import World
 from protocol import codes
 from protocol.container import WantImage
 from protocol.image import ImageFailed, ImageWanted, WaiterLeft
+from protocol.settings import RegistryAuth
 
 
 class Images:
     def __init__(self, world: World) -> None:
         self.world = world
-        self._images: dict[tuple[str, str], ImageActor] = {}
+        self._images: dict[tuple[str, str, RegistryAuth], ImageActor] = {}
         self._image_of: dict[str, ImageActor] = {}  # container actor -> the image actor it waits for
         self._count = 0
 
-    def want(self, platform: Mapping[str, Any], container: ContainerActor, effect: WantImage) -> None:
-        """This container waits for this image from now on."""
-        key = (effect.reference, effect.platform)
+    def want(
+        self, platform: Mapping[str, Any], auth: RegistryAuth, container: ContainerActor, effect: WantImage
+    ) -> None:
+        """This container waits for this image from now on. Who logs in otherwise at the registry pulls by itself."""
+        key = (effect.reference, effect.platform, auth)
         image = self._images.get(key)
         wanted = ImageWanted(
             waiter=container.id, reference=effect.reference, platform=effect.platform, policy=effect.policy
@@ -29,7 +33,7 @@ class Images:
             self._count += 1
             log = self.world.recorder.share()
             about: dict[str, Any] = {"image": effect.reference}
-            image = ImageActor(self.world, f"im-{self._count}", log, about, platform, self._ended)
+            image = ImageActor(self.world, f"im-{self._count}", log, about, platform, auth, self._ended)
             self._images[key] = image
             self.world.spawn(image, wanted)
         else:
@@ -58,4 +62,4 @@ class Images:
             container = self.world.actors.get(wish.waiter)
             if isinstance(container, ContainerActor):
                 again = WantImage(reference=wish.reference, platform=wish.platform, policy=wish.policy)
-                self.want(image.platform, container, again)
+                self.want(image.platform, image.auth, container, again)

@@ -336,7 +336,7 @@ class Supervisor:
             link=self._link(settings),
         )
         pump = session.pump if session is not None else None
-        want_image = partial(self._images.want, execution.platform)
+        want_image = partial(self._images.want, execution.platform, execution.auth)
         actor = ContainerActor(
             self.world, effect.container, owner.ledger, owner.about, order, pump, want_image, self._images.leave
         )

@@ -24,6 +24,7 @@ from protocol.base import Event
 from protocol.codes import Code
 
 STEPS_MAX = 256  # in one go: then others have a turn
+NOT_TRIED = "no part of the file has allowed the guest agent, so it was not brought"
 Say = Callable[[Code, Mapping[str, Any]], None]
 
 
@@ -47,7 +48,7 @@ class World:
     ) -> None:
         self.engine, self.recorder, self.say = engine, recorder, say
         self.instance, self.boot = instance, boot
-        self.agents = agents
+        self.agents, self.why_no_agents = agents, NOT_TRIED
         self.actors: dict[str, Actor] = {}
         self.on_empty: Callable[[], None] = lambda: None
         self.on_crash: Callable[[Actor], None] = lambda actor: None

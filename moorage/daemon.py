@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from actors.agent.bring import ORDER, BroughtAgents, Carrier
 from actors.bridge import aio, loop_turn, open_loop
 from actors.control import say as tell
-from actors.engine.credentials import Credentials
 from actors.engine.docker import DockerEngine
 from actors.instance import Instance
 from actors.orders import may_be_served
@@ -247,8 +246,7 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
         yield engine
         return
     docker = settings.docker
-    credentials = Credentials(docker.execution.auth)
-    opened = DockerEngine.open(docker.connection, docker.timeouts.http, credentials)
+    opened = DockerEngine.open(docker.connection, docker.timeouts.http)
     try:
         found = await opened.__aenter__()
     except EngineFault as fault:
@@ -267,16 +265,17 @@ async def _agents(
     executions = [one.docker.execution for one in with_each_part(settings)]
     is_must = any(execution.transport == "served" for execution in executions)
     links = links or (ORDER if isinstance(world.engine, DockerEngine) else ())
-    if not any(may_be_served(execution) for execution in executions) or not (links or is_must):
+    if not any(may_be_served(execution) for execution in executions):
         return None
     why, agents = await _brought(world, instance, links) if links else ("no link is to be tried", None)
     if not why and agents is not None:
         world.say(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
         return agents
-    world.agents = None
+    world.agents, world.why_no_agents = None, why
     if is_must:
         raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
-    world.say(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
+    if links:
+        world.say(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
     return None
 
 

@@ -6,8 +6,6 @@ import trio
 from msgspec.structs import replace
 
 from actors.agent.bring import BroughtAgents
-from actors.engine.credentials import Credentials
-from actors.engine.docker import DockerEngine
 from actors.orders import may_be_served
 from actors.ports import EngineFault, OutsideFault
 from actors.reload import Reloads, Reread
@@ -50,8 +48,6 @@ def reloads_of(
             if agents is not None:
                 world.agents = agents
                 world.start(agents.run)
-            if isinstance(world.engine, DockerEngine):
-                world.engine.credentials = Credentials(new.docker.execution.auth)
             world.recorder.header = replace(world.recorder.header, settings=without_secrets(new))
             supervisor.adopt(new, sources)
             adopted(new)

@@ -75,7 +75,10 @@ KEYS: dict[str, Key] = {
         "A fixed name; `containerName` is taken too. Only one container at a time can have it, so there is a warning.",
         "a name that the engine does not take",
     ),
-    "docker.execution.auth": Key("Login at the image's registry. Empty: the Docker config file, if there is one."),
+    "docker.execution.auth": Key(
+        "Login at the image's registry. Empty: the Docker config file, if there is one. A rule or webhook that says "
+        "any of its keys replaces all of it."
+    ),
     "docker.execution.auth.username": Key("User name."),
     "docker.execution.auth.password": Key("Password or access token."),
     "docker.execution.auth.email": Key("Not used by today's registries."),

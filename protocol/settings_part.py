@@ -2,7 +2,7 @@
 
 A part is a tree of what is given and nothing else, in the file's own spelling; so false, 0 and what is empty can be
 said, and what is not said stays. Sections and the engine's objects are laid over each other key by key; any other
-value, lists and mappings of free names included, takes the place of the one that was there.
+value, lists and mappings of free names included, takes the place of the one that was there; so does a registry login.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,12 @@ from typing import Any, TypeVar, cast
 from msgspec import Struct, inspect
 from msgspec.structs import replace
 
-from protocol.settings import Settings
+from protocol.settings import RegistryAuth, Settings
 from protocol.settings_engine import TREES
 from protocol.settings_problem import is_within
 
 S = TypeVar("S", bound=Struct)
 PER_LOGIN = ("docker.execution", "docker.timeouts", "security", "limits")
-# The engine is told of these once, for all.
-WHOLE_SERVER = ("docker.execution.auth",)
 # What lifts a refusal: the operator's own hand writes it, in the file.
 FILE_ONLY = ("docker.execution.allowDangerous",)
 
@@ -31,7 +29,7 @@ _DEPTH_MAX = 32
 
 def may_differ(path: str, is_file: bool = True) -> bool:
     """`path`, as in the whole file, is of the part that may differ, or leads to it. `is_file`: the file says so."""
-    if any(is_within(path, one) for one in (*WHOLE_SERVER, *(() if is_file else FILE_ONLY))):
+    if not is_file and any(is_within(path, one) for one in FILE_ONLY):
         return False
     return any(is_within(path, one) or is_within(one, path) for one in PER_LOGIN)
 
@@ -71,6 +69,8 @@ def _over(base: S, part: Mapping[str, Any]) -> S:
 
 def _value(base: Struct, field: inspect.Field, said: Any) -> Any:
     there = getattr(base, field.name)
+    if isinstance(there, RegistryAuth):  # as a whole: half of one login and half of another are shown to nobody
+        return _over(RegistryAuth(), said)
     if isinstance(there, Struct):
         return _over(there, said)
     extra = (field.type.extra or {}) if isinstance(field.type, inspect.Metadata) else {}

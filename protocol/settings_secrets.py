@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import inspect, to_builtins
 
-from protocol.settings import Settings
+from protocol.settings import RegistryAuth, Settings
 from protocol.settings_auth import Auth
 
 HIDDEN = "***"
@@ -26,13 +26,11 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     """
     tree: dict[str, Any] = to_builtins(settings)
     hostkeys = [HIDDEN if "-----BEGIN" in key else key for key in settings.ssh.hostkeys]
-    logins = {key: _hidden(value) for key, value in tree["docker"]["execution"]["auth"].items()}
     usual: dict[str, Any] = to_builtins(Auth())
     auth = {key: value if value == usual[key] else HIDDEN for key, value in tree["auth"].items()}
     tree = _by_type(_ROOT, tree)
     tree["auth"] = {**auth, "users": dict.fromkeys(settings.auth.users, HIDDEN)}
     tree["ssh"]["hostkeys"] = hostkeys
-    tree["docker"]["execution"]["auth"] = logins
     return tree
 
 
@@ -51,6 +49,8 @@ def _by_type(kind: inspect.Type, value: Any) -> Any:
         return _hidden(value)
     if "part" in extra:
         return _by_type(_ROOT, value)
+    if isinstance(kind, inspect.StructType) and kind.cls is RegistryAuth:
+        return _hidden(value)
     if isinstance(kind, inspect.StructType):  # of a part only what is given
         known = [field for field in kind.fields if field.encode_name in value]
         return {field.encode_name: _by_type(field.type, value[field.encode_name]) for field in known}

@@ -101,11 +101,11 @@ def header(auth: Mapping[str, str]) -> str:
 
 
 class Credentials:
-    """Finds the AuthConfig for an image; reads the files anew each time, because people log in and out."""
+    """Finds the AuthConfig for an image that the settings have no login for. Reads the files anew each time, because
+    people log in and out."""
 
-    def __init__(self, auth: RegistryAuth | None = None, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         """`folder` is where `config.json` is: by default `$DOCKER_CONFIG` or `~/.docker`."""
-        self._auth = auth or RegistryAuth()
         self._folder = folder
 
     async def find(self, reference: str, tell: Callable[[str], None]) -> dict[str, str]:
@@ -114,8 +114,6 @@ class Credentials:
         A broken helper is no reason to fail: most images are public, and a private one will be refused.
         """
         registry = registry_of(reference)
-        if found := from_settings(self._auth, registry):
-            return found
         folder = self._folder or Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
         try:
             config = json.loads((folder / "config.json").read_bytes())

@@ -272,9 +272,10 @@ class Builder:
                 pool=pool,
             ),
         )
+        user = User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)
         return Settings(
             ssh=Ssh(**{"listen": "127.0.0.1:0", "hostkeys": ("host_key",), **ssh}),
-            auth=Auth(users={USER: User(authorized_keys=("user_key.pub",), password_hash=self.password_hash)}, **ways),
+            auth=Auth(**{"users": {USER: user}, **ways}),
             shutdown=Shutdown(**{"grace": 0.2, "kill": 1.0, **shutdown}),
             record=Record(directory="recordings"),
             state=state,

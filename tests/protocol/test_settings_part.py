@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
-from protocol.settings import Docker, Execution, Rule, Settings, Timeouts
+from protocol.settings import Docker, Execution, RegistryAuth, Rule, Settings, Timeouts
 from protocol.settings_part import as_webhook_means, may_differ, overlaid, with_each_part
 from protocol.settings_problem import Plain
 from protocol.settings_read import SettingsError, read_part, read_settings
@@ -78,7 +78,7 @@ def test_where_zero_and_empty_words_mean_the_default_they_do_so_here() -> None:
         ({"ssh": {}}, "p.ssh"),
         ({"docker": {"connection": {}}}, "p.docker.connection"),
         ({"docker": {"pool": {"size": 1}}}, "p.docker.pool"),
-        ({"docker": {"execution": {"auth": {}}}}, "p.docker.execution.auth"),
+        ({"docker": {"execution": {"auth": {"user": "x"}}}}, "p.docker.execution.auth.user"),
         ({"rules": []}, "p.rules"),
         ({"backend": "docker"}, "p.backend"),
         ({"docker": {"execution": {"host": {"memroy": 1}}}}, "p.docker.execution.host.memroy"),
@@ -112,7 +112,19 @@ def test_only_a_part_is_meant_where_a_part_begins_and_ends() -> None:
 def test_may_differ() -> None:
     assert may_differ("docker") and may_differ("docker.execution.host") and may_differ("security.shell.mode")
     assert may_differ("docker.execution.allowDangerous") and not may_differ("docker.execution.allowDangerous", False)
-    assert not may_differ("docker.connection") and not may_differ("docker.execution.auth") and not may_differ("ssh")
+    assert not may_differ("docker.connection") and not may_differ("ssh")
+
+
+def test_a_registry_login_is_replaced_as_a_whole() -> None:
+    """What is left of another would be sent to the wrong registry, or be the wrong half."""
+    auth = RegistryAuth(username="file", password="p1", serveraddress="one.example", identitytoken="t")
+    base = overlaid(BASE, {"docker": {"execution": {"auth": to_builtins(auth)}}})
+    assert base.docker.execution.auth == auth
+    part = {"docker": {"execution": {"auth": {"username": "ann", "password": "p2"}}}}
+    made = overlaid(base, read_part(part, "p")[0])
+    assert made.docker.execution.auth == RegistryAuth(username="ann", password="p2")
+    shown = str(part_without_secrets(part))
+    assert "ann" not in shown and "p2" not in shown and HIDDEN in shown
 
 
 def test_no_secret_of_a_part_is_shown() -> None:

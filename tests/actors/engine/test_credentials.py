@@ -155,9 +155,3 @@ async def test_missing_helper_and_unreadable_config(home: Path) -> None:
     (home / "config.json").write_text("{")
     assert await Credentials().find("busybox", told.append) == {}
     assert "config.json" in told.pop()
-
-
-@pytest.mark.trio
-async def test_settings_come_before_the_file(home: Path) -> None:
-    (home / "config.json").write_text(json.dumps({"auths": {HUB: {"auth": SKIPPER}}}))
-    assert (await Credentials(RegistryAuth(username="u", password="p")).find("busybox", print))["username"] == "u"
