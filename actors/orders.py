@@ -1,19 +1,22 @@
 """From settings and a session's wishes to what the engine is asked for. Pure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from actors.ports import ContainerOrder, Vault
 from protocol.base import Size
 from protocol.hardening import hardened
 from protocol.session import Program
-from protocol.settings import IDLE_COMMAND, Docker, Execution
+from protocol.settings import IDLE_COMMAND, Docker, Execution, Settings
 
 SHELL = "/bin/sh"
 # Linux takes at most 128 KiB for one argument of execve (MAX_ARG_STRLEN), the terminating NUL included.
 ARGUMENT_BYTES_MAX = 128 * 1024 - 1
 PART_BYTES = 96 * 1024
+OWN_PROGRAMS = ("Entrypoint", "Healthcheck")
 
 
 def shell_argv(command: bytes) -> list[str]:
@@ -68,9 +71,21 @@ def program_argv(execution: Execution, program: Program, vault: Vault) -> list[s
             return list(execution.shell_command) or None
 
 
-def program_env(vault: Vault, tty: bool) -> dict[str, str]:
-    """What the client sent, and TERM when it has a terminal."""
-    return {**vault.env, "TERM": vault.term} if tty and vault.term else dict(vault.env)
+def program_env(execution: Execution, vault: Vault, tty: bool) -> dict[str, str]:
+    """What the configuration gives each program, what the client sent, and TERM when it has a terminal."""
+    env = {**late_env(execution), **vault.env}
+    return {**env, "TERM": vault.term} if tty and vault.term else env
+
+
+def late_env(execution: Execution) -> dict[str, str]:
+    """`container.Env` where it can come with each program as well as with the container, which then may have been made
+    for anybody. Not where something runs in the container that is neither a login's program nor ours, nor where a
+    variable of the image is taken away."""
+    items: Sequence[str] = execution.container.get("Env") or ()
+    own = execution.idle_command != IDLE_COMMAND or any(execution.container.get(key) for key in OWN_PROGRAMS)
+    if own or not all("=" in item for item in items):
+        return {}
+    return dict(item.split("=", 1) for item in items)
 
 
 def may_be_served(execution: Execution) -> bool:
@@ -81,12 +96,26 @@ def may_be_served(execution: Execution) -> bool:
     return execution.mode == "session" or execution.transport == "served" or not own
 
 
-def shape(docker: Docker) -> tuple[Execution, float]:
-    """All of the settings that a waiting container has in it; what only its later programs need is left out."""
+def shape(docker: Docker) -> bytes:
+    """All of the settings that a waiting container has in it, as a key; what only its later programs need is left out.
+    It holds secrets."""
     execution = replace(
-        docker.execution, shell_command=(), subsystems={}, agent_path="", expose_auth_metadata_as_env=False
-    )
-    return execution, docker.timeouts.container_stop
+        docker.execution, container=_early(docker.execution), shell_command=(), subsystems={}, agent_path="",
+        expose_auth_metadata_as_env=False, allow_dangerous=(),
+    )  # fmt: skip
+    return msgspec.json.encode((execution, docker.timeouts.container_stop), order="sorted")
+
+
+def ahead(settings: Settings) -> Settings:
+    """The settings by which a container is made that nobody has yet: without what comes with each program."""
+    execution = replace(settings.docker.execution, container=_early(settings.docker.execution))
+    return replace(settings, docker=replace(settings.docker, execution=execution))
+
+
+def _early(execution: Execution) -> dict[str, Any]:
+    """The container without what it is not made with ahead; a list that is empty is as good as none."""
+    late = bool(late_env(execution)) or not execution.container.get("Env")
+    return {key: value for key, value in execution.container.items() if key != "Env" or not late}
 
 
 def idle_container(

@@ -102,7 +102,7 @@ class SessionActor(Actor):
         match effect:
             case CreateExec(container=container, program=program, tty=tty, size=size):
                 argv = program_argv(execution, program, self.vault)
-                env = program_env(self.vault, tty)
+                env = program_env(execution, self.vault, tty)
                 order = ExecOrder(container=container, command=argv or (), env=env, tty=tty, size=size)
                 return ExecCreated(exec=await engine.create_exec(order))
             case AttachExec(exec=exec_, tty=tty, size=size):
@@ -127,7 +127,7 @@ class SessionActor(Actor):
             return
         order = SpawnOrder(
             argv=argv,
-            env=program_env(self.vault, effect.tty),
+            env=program_env(self.settings.docker.execution, self.vault, effect.tty),
             tty=effect.tty,
             size=effect.size,
             modes=self.vault.modes,

@@ -44,8 +44,7 @@ from protocol.auth import LoginBegun
 from protocol.connection import ConnectionOpened, LandContainer, SessionOpened, ShimFailed, StartTimer
 from protocol.container import ContainerClaimed, ContainerWanted, Link, OrphanFound, StopWanted
 from protocol.session import ChannelOpened, OpenTerminal, OrderSignal
-from protocol.settings import Docker, Settings
-from protocol.settings import Pool as PoolSettings
+from protocol.settings import Settings
 from protocol.spare import HandOver, SpareWanted
 from protocol.timer import TimerStopped
 
@@ -68,7 +67,7 @@ class Supervisor:
         self.admission = Admission()
         self._images = Images(world)
         self._turned_away, self._turned_away_told = 0, -inf
-        self.pool = Pool(world, lambda: self._pooled, self._make_spare)
+        self.pool = Pool(world, lambda: self.settings, self._may_wait, self._make_spare)
         world.on_crash = self._clean_up
         world.on_left = lambda actor: self.admission.counts.release(actor.id)
 
@@ -203,7 +202,7 @@ class Supervisor:
         """Not for a login that brings files: they are to be there before anything runs, and spares run."""
         if owner.files:
             return False
-        return self.pool.claim(owner.id, effect.container, owner.settings.docker)
+        return self.pool.claim(owner.id, effect.container, owner.settings)
 
     def _idle(self, settings: Settings, effect: LandContainer, labels: dict[str, str]) -> ContainerOrder:
         token = self._token(effect.container)
@@ -223,7 +222,7 @@ class Supervisor:
             effect.image,
             self._labels(owner.about),
             program_argv(execution, owner.cell.program, owner.vault),
-            program_env(owner.vault, effect.tty),
+            program_env(execution, owner.vault, effect.tty),
             effect.tty,
             effect.size,
         )
@@ -251,12 +250,10 @@ class Supervisor:
 
     # For the pool
 
-    def _make_spare(self, wanted: SpareWanted, on_step: Callable[[SpareActor], None]) -> SpareActor:
-        about: dict[str, Any] = {"spare": wanted.spare}
+    def _make_spare(self, wanted: SpareWanted, settings: Settings, on_step: Callable[[SpareActor], None]) -> SpareActor:
+        about: dict[str, Any] = {"spare": wanted.spare, "image": wanted.image}
         log = self.world.recorder.share()
-        spare = SpareActor(
-            self.world, wanted.spare, log, about, self.settings, self._land_spare, self._hand_over, on_step
-        )
+        spare = SpareActor(self.world, wanted.spare, log, about, settings, self._land_spare, self._hand_over, on_step)
         self.world.spawn(spare, wanted)
         return spare
 
@@ -297,12 +294,9 @@ class Supervisor:
 
     # Within
 
-    @property
-    def _pooled(self) -> Docker:
+    def _may_wait(self, settings: Settings) -> bool:
         """In mode session a spare is of use to an agent only: without one its program is the container's own."""
-        docker = self.settings.docker
-        may = docker.execution.mode == "connection" or self._link(self.settings) != "none"
-        return docker if may else replace(docker, pool=PoolSettings())
+        return settings.docker.execution.mode == "connection" or self._link(settings) != "none"
 
     def _link(self, settings: Settings) -> Link:
         """How programs are started with these settings."""

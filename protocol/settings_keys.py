@@ -121,11 +121,12 @@ KEYS: dict[str, Key] = {
     "docker.timeouts.http": Key("One control call to the engine; never a pull, a wait or a stream."),
     "docker.pool": Key("Ours: containers that are made ahead of their logins."),
     "docker.pool.size": Key(
-        "How many are kept ready: a number, or `auto`: as many as were logged into in the last minute. In mode session "
-        "only programs that the agent serves use them.",
+        "How many are kept ready: a number, of the file's own settings; or `auto`: of all settings that logins have "
+        "had lately, rules and templates among them, as many as came in the last minute (see `rules.md`). In mode "
+        "session only programs that the agent serves use them.",
         "with `execution.containername`, which only one container can have",
     ),
-    "docker.pool.max": Key("For `auto`: the most that are kept ready."),
+    "docker.pool.max": Key("For `auto`: the most that are kept ready, of all settings together."),
     "docker.pool.ttl": Key("A spare that is older is replaced; so is one whose image has changed."),
     **AUTH_KEYS,
     "log": Key("What is told, and to whom."),

@@ -1,16 +1,18 @@
-"""What a rule or the configuration webhook gives a login that the file could give all: the agent, a registry login."""
+"""What a rule or the configuration webhook gives a login that the file could give all: the agent, a registry login, a
+container that is ready."""
 
 from typing import Any
 
 import pytest
 import trio
 
+from actors.pool import SPARE_NAME
 from moorage.testing import FakeImage
 from protocol.settings import Rule
 from tests.e2e import outside
 from tests.e2e.harness import Done, Harness
 from tests.e2e.runs import Setup
-from tests.e2e.runs_rules import UNSETTLED, hooked, says
+from tests.e2e.runs_rules import SHOW, UNSETTLED, hooked, lab_image, says
 from tests.e2e.test_incumbent import Watched, refused
 
 pytestmark = [pytest.mark.trio, pytest.mark.openssh]
@@ -119,3 +121,32 @@ async def test_each_login_pulls_as_its_own_robot_from_a_real_registry(setup: Set
 def everybody(setup: Setup) -> dict[str, Any]:
     """Ways in for three users, with one key."""
     return {"users": {name: setup.settings(fake=True).auth.users["alice"] for name in ("alice", "bob", "carol")}}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("transport", ["exec", "served"])
+async def test_each_image_of_a_site_has_a_warm_login(setup: Setup, transport: str) -> None:
+    """With `auto`, the second login of each image finds its container ready, and has the variables of its own user."""
+    with lab_image(setup) as image:
+
+        def variable(user: str) -> Rule:
+            return Rule(name=user, users=(user,), settings=part(container={"Env": [f"LAB={user}"]}))
+
+        rules = (
+            Rule(name="lab", users=("carol",), settings=part(container={"Image": image})),
+            *(variable(user) for user in ("alice", "bob", "carol")),
+        )
+        more = {"ways": everybody(setup), "transport": transport, "pool": "auto"}
+        async with setup.harness(rules=rules, **more) as harness:
+            for place, user in enumerate(("alice", "carol"), 1):
+                assert await harness.ssh(SHOW, "-l", user) == Done(7, f"{user}\n".encode(), b"")
+                await harness.said.until("MOORAGE_SPARE_READY", place)
+            names = [name for name in harness.containers() if name.startswith(SPARE_NAME)]
+            made = [outside.call("GET", f"/containers/{name}/json")[1]["Config"] for name in names]
+            assert {config["Image"] for config in made} == {setup.image, image}
+            assert not any(user in str(config) for config in made for user in ("alice", "carol", "LAB="))
+            for user in ("bob", "carol"):
+                assert await harness.ssh(SHOW, "-l", user) == Done(7, f"{user}\n".encode(), b"")
+            statistics = harness.server.statistics()["pool"]
+            assert (statistics["hits"], statistics["misses"]) == (2, 2)
+            assert {group["image"] for group in statistics["groups"]} == {setup.image, image}
