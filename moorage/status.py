@@ -1,6 +1,7 @@
 """`moorage status`: what each daemon on this state folder is doing, asked of itself."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +36,7 @@ def status_command(state: Path, format: str, out: TextIO) -> int:
         out.write(f"boot {answer['boot']} (pid {answer['pid']}, version {answer['version']}): ")
         out.write(f"{answer['state']} on {', '.join(answer['listen'])}, ")
         out.write(f"{answer['connections']} connections, engine API {answer['api']}; {_took(answer['process'])}\n")
+        out.writelines(_pool(answer["pool"]))
         rows = [COLUMNS, *(_row(actor) for actor in answer["actors"])]
         widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
         for row in rows if len(rows) > 1 else ():
@@ -42,6 +44,15 @@ def status_command(state: Path, format: str, out: TextIO) -> int:
                 "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
             )
     return 0
+
+
+def _pool(pool: dict[str, Any]) -> Iterator[str]:
+    """What is kept ready, by image; nothing where nothing is. A daemon of an older version knows no groups."""
+    groups = [group for group in pool.get("groups", ()) if group["wanted"] or group["ready"] or group["filling"]]
+    if groups:
+        yield f"  ready for a login ({pool['hits']} have found one, {pool['misses']} have not):\n"
+    for group in groups:
+        yield f"    {group['ready']} of {group['wanted']}  {group['image']}\n"
 
 
 def _took(process: dict[str, int]) -> str:

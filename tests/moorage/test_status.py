@@ -14,6 +14,7 @@ import asyncssh
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from actors.bridge import aio, open_loop
 from moorage import process
@@ -22,7 +23,7 @@ from moorage.status import status_command
 from moorage.testing import FakeEngine
 from protocol import codes
 from protocol.codes import Code
-from protocol.settings import GUEST_IMAGE, Auth, Docker, Execution, Settings, Ssh, User
+from protocol.settings import GUEST_IMAGE, Auth, Docker, Execution, Pool, Settings, Ssh, User
 
 HOME = Path(__file__).resolve().parents[2]
 
@@ -64,6 +65,29 @@ async def test_it_shows_who_is_where(tmp_path: Path) -> None:
         assert took["pid"] == os.getpid() and took["rss_bytes"] > 2**20
         assert 0 < took["files"] <= took["files_max"] and f"{took['files']} of {took['files_max']} files" in shown
         client.abort()
+
+
+@pytest.mark.trio
+async def test_it_shows_what_is_ready(tmp_path: Path) -> None:
+    ready = trio.Event()
+    settings = _settings(tmp_path)
+    settings = replace(settings, docker=replace(settings.docker, pool=Pool(size=1)))
+
+    def say(code: Code, details: Any) -> None:
+        if code is codes.MOORAGE_SPARE_READY:
+            assert details["image"] == GUEST_IMAGE
+            ready.set()
+
+    async with (
+        FakeEngine.open() as engine,
+        open_loop(lambda context: None),
+        serve(settings, say=say, engine=engine),
+    ):
+        await ready.wait()
+        shown = await _status(tmp_path, "text")
+        assert f"  ready for a login (0 have found one, 0 have not):\n    1 of 1  {GUEST_IMAGE}\n" in shown
+        (answer,) = json.loads(await _status(tmp_path, "json"))
+        assert answer["pool"]["groups"] == [{"image": GUEST_IMAGE, "wanted": 1, "ready": 1, "filling": 0}]
 
 
 @pytest.mark.trio
