@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import trio
+from msgspec.structs import replace
 
 from actors.actor import Actor
+from actors.engine import mounts
 from actors.login import Client, Grant, KeyOffer, LoginTransport, Offer, Question
 from actors.ports import OutsideFault
 from actors.sources import Said, Sources, no
@@ -205,8 +207,19 @@ class AuthActor(Actor):
             if said.verdict != "yes":
                 return said
             chosen = choose(self._settings, login, said.part)
+            if not chosen.unsettled and (why := await self._danger(chosen.settings)):
+                chosen = unsettled(chosen, "config", f"by the webhook: {why}")
         self._chosen = chosen
         return no(chosen.why) if chosen.unsettled else said
+
+    async def _danger(self, settings: Settings) -> str:
+        """What the host's paths lead to that the file does not have, which only the file system knows; empty: nothing
+        that is refused."""
+        if settings.docker.execution.host == self._settings.docker.execution.host:
+            return ""
+        alone, limiter = replace(settings, rules=(), templates={}), self._sources.threads
+        found = await trio.to_thread.run_sync(mounts.check, alone, abandon_on_cancel=True, limiter=limiter)
+        return "; ".join(f"{path}: {sentence}" for path, sentence in found)
 
     def _rule_login(self) -> RuleLogin:
         grant, username = self.grant, self.grant.username or self._username

@@ -70,7 +70,7 @@ def own_files(settings: Settings) -> tuple[str, ...]:
     keys = (key for key in settings.ssh.hostkeys if not key.lstrip().startswith("-----"))
     auth = settings.auth
     paths = (settings.state, settings.record.directory, auth.users_file, auth.revoked_keys, *keys)
-    return tuple(dict.fromkeys(path for path in paths if path.startswith("/")))
+    return tuple(dict.fromkeys(path for path in paths if path))
 
 
 def dangers(

@@ -41,6 +41,17 @@ async def test_the_agent_where_there_is_none_is_one_sentence(setup: Setup, trans
         assert "MOORAGE_CONTAINER_LANDED" not in harness.said
 
 
+async def test_a_link_that_the_webhook_names_is_followed(setup: Setup) -> None:
+    """To the state folder here; the webhook cannot allow itself that."""
+    (setup.folder / "data").symlink_to(setup.folder / "state")
+    binds = {"binds": [f"{setup.folder}/data:/data"]}
+    answer = says(part(host=binds))
+    async with hooked(setup, answer) as (harness, _):
+        assert await harness.ssh("echo hi") == UNSETTLED
+        (details,) = harness.said.details("BACKEND_CONFIG_ERROR")
+        assert "docker.execution.host.Binds[0]" in details["why"] and "which Moorage keeps for itself" in details["why"]
+
+
 def robots(reference: str, right: dict[str, str], **more: Any) -> tuple[Rule, ...]:
     """alice has the registry's login, bob another one, and who is neither has none."""
     container = {"Image": reference}

@@ -152,7 +152,10 @@ def test_what_lies_beside_it_and_the_whole_host() -> None:
         assert not list(dangers(Execution(host=bind(source)), own=own_files(OWN)))
     both = {danger.name for danger in dangers(Execution(host=bind("/")), own=own_files(OWN))}
     assert both == {"engineSocket", "ownFiles"}
-    assert own_files(Settings()) == (), "what is relative is not known before the file's folder is"
+    var = Execution(host=bind("/var/lib/var"))
+    assert not list(dangers(var, own=own_files(Settings()))), "what is relative is for who can look"
+    (danger,) = dangers(var, real=lambda path: "/var/lib/var" if path == "var" else path, own=("var",))
+    assert danger.name == "ownFiles"
 
 
 def test_the_hosts_network_as_an_endpoint() -> None:
