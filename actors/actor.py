@@ -71,6 +71,11 @@ class Actor:
         self.world.has_event(self)
 
     @property
+    def waiting(self) -> int:
+        """Events in its mailbox."""
+        return len(self._mailbox)
+
+    @property
     def ended(self) -> bool:
         return self.cell.state in self.kind.final
 
