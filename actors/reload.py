@@ -15,6 +15,7 @@ READ_S = 30.0  # a file on a share that hangs must not keep the next reload from
 NO_FILE = "this server was given its settings by a program, and there is no file to read again"
 
 Reread = Callable[[], Settings]  # in a thread of its own. Raises SettingsError or `OutsideFault`
+InThread = Callable[[Reread], Awaitable[Settings]]
 Prepare = Callable[[Settings], Awaitable[Callable[[], None]]]  # Raises `OutsideFault`
 
 
@@ -34,13 +35,19 @@ class Ready(Struct, frozen=True):
     adopt: Callable[[], None]
 
 
+async def in_thread(reread: Reread) -> Settings:
+    return await trio.to_thread.run_sync(reread, abandon_on_cancel=True)
+
+
 class Reloads:
     """`current` is what is in force. `reread` gives what the file says by now, `prepare` makes it usable."""
 
-    def __init__(self, current: Settings, reread: Reread | None, prepare: Prepare) -> None:
+    def __init__(
+        self, current: Settings, reread: Reread | None, prepare: Prepare, in_thread: InThread = in_thread
+    ) -> None:
         self.current = current
         self.post: Callable[[ReloadWanted], None] = lambda event: None  # the server actor's
-        self._reread, self._prepare = reread, prepare
+        self._reread, self._prepare, self._in_thread = reread, prepare, in_thread
         self._ready: dict[int, Ready] = {}
         self._waiting: dict[int, trio.Event] = {}
         self._answers: dict[int, Reloaded] = {}
@@ -71,7 +78,7 @@ class Reloads:
             raise OutsideFault("invalid", NO_FILE)
         try:
             with trio.fail_after(READ_S):
-                read = await trio.to_thread.run_sync(self._reread, abandon_on_cancel=True)
+                read = await self._in_thread(self._reread)
         except trio.TooSlowError:
             raise OutsideFault("timeout", f"it could not be read within {READ_S:g} s") from None
         except SettingsError as error:

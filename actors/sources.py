@@ -9,15 +9,15 @@ import trio
 from msgspec import Struct
 
 from actors import passwords
-from actors.bridge import aio
 from actors.command import run_keys_command
 from actors.limit import FailureCount, place_of
 from actors.login import Client, Grant, Judgement, KeyOffer, Rights
 from actors.totp import Codes
+from actors.web.client import OpenWeb, WebClient
 from actors.web.oidc import Device, Oidc
 from actors.web.webhook import AuthWebhook, ConfigWebhook
 from protocol.auth import Source, Verdict
-from protocol.settings_auth import AskWebhook, Auth
+from protocol.settings_auth import AskWebhook, Auth, KeysCommand
 from protocol.settings_part import as_webhook_means
 from protocol.settings_read import read_part
 from protocol.settings_services import ConfigServer
@@ -27,6 +27,7 @@ from protocol.webhook import AuthResponse, BinaryValue, ConfigResponse, Value
 T = TypeVar("T")
 # verify(hash, password): one try, which takes its time outside the loop's thread.
 Verify = Callable[[str, str], Awaitable[bool]]
+RunKeysCommand = Callable[[KeysCommand, Mapping[str, str]], Awaitable[str]]
 WRONG_PASSWORD = "the password does not fit"
 WRONG_CODE = "the code does not fit"
 PROBLEMS_TOLD_MAX = 3
@@ -52,26 +53,37 @@ def no(why: str) -> Said:
     return Said(verdict="no", why=why)
 
 
+class Outside(Struct, frozen=True, kw_only=True):
+    """What sources reach out to: a thread for passwords, web services, a program. `wall` gives seconds since 1970."""
+
+    verify: Verify = passwords.verify
+    wall: Callable[[], float] = time.time
+    web: OpenWeb = WebClient
+    run_command: RunKeysCommand = run_keys_command
+
+
 class Sources:
     """`failures` counts by address, and for codes by user name as well, for a code has only six digits."""
 
     def __init__(
         self,
         auth: Auth,
-        verify: Verify = passwords.verify,
-        wall: Callable[[], float] = time.time,
         configserver: ConfigServer | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        self.settings, self._verify, self._wall = auth, verify, wall
+        self.settings, self._outside = auth, outside or Outside()
         self.threads = trio.CapacityLimiter(THREADS_MAX)  # those that wait for a disk must not be all there are
         self._hashes = {name: user.password_hash for name, user in auth.users.items() if user.password_hash}
         self._decoy = next(iter(self._hashes.values()), "")
         self._codes = Codes({name: user.totp for name, user in auth.users.items() if user.totp})
-        self._password, self._key, self._authz = map(_webhook, (auth.password, auth.public_key, auth.authz))
-        self._config = ConfigWebhook(configserver) if configserver is not None and configserver.url else None
+        web = self._outside.web
+        self._password = _webhook(auth.password, web)
+        self._key = _webhook(auth.public_key, web)
+        self._authz = _webhook(auth.authz, web)
+        self._config = ConfigWebhook(configserver, web) if configserver is not None and configserver.url else None
         self._skips_zeros = configserver is not None and configserver.zero_values == "skip"
         oauth2 = auth.keyboard_interactive.oauth2
-        self._oidc = Oidc(oauth2) if auth.keyboard_interactive.method else None
+        self._oidc = Oidc(oauth2, web) if auth.keyboard_interactive.method else None
         self._failures = FailureCount(auth.failures.max, auth.failures.period, trio.current_time)
 
     def go_on(self, before: "Sources") -> None:
@@ -82,7 +94,7 @@ class Sources:
     async def close(self) -> None:
         for service in (self._password, self._key, self._authz, self._oidc, self._config):
             if service is not None:
-                await aio(service.close)
+                await service.close()
 
     def of(self, factor: Factor, username: str) -> tuple[Source, ...]:
         """Whom to ask about a factor, in this order. The same for every name that the configuration does not hold."""
@@ -121,15 +133,15 @@ class Sources:
     async def password_by_users(self, username: str, password: str) -> Said:
         """For who has no password, somebody's hash is tried all the same, so that the time tells nothing."""
         known = self._hashes.get(username)
-        fits = await self._verify(known or self._decoy, password)
+        fits = await self._outside.verify(known or self._decoy, password)
         return Said(verdict="yes") if fits and known is not None else no(WRONG_PASSWORD)
 
     async def password_by_webhook(self, client: Client, username: str, password: str) -> Said:
         assert self._password is not None
-        return _said(await aio(self._password.password, client, username, password), WRONG_PASSWORD)
+        return _said(await self._password.password(client, username, password), WRONG_PASSWORD)
 
     def code(self, username: str, code: str) -> Said:
-        fits = self._codes.fits(username, code, self._wall())
+        fits = self._codes.fits(username, code, self._outside.wall())
         return Said(verdict="yes") if fits else no(WRONG_CODE)
 
     def key_by_users(self, key: KeyOffer) -> Said:
@@ -141,21 +153,21 @@ class Sources:
             return no("a user name that is given to no command")
         kind, _, blob = key.line.partition(" ")
         tokens = {"u": username, "t": kind, "k": blob, "f": key.fingerprint}
-        return _judged(key.by_lines(await run_keys_command(self.settings.authorized_keys_command, tokens)))
+        return _judged(key.by_lines(await self._outside.run_command(self.settings.authorized_keys_command, tokens)))
 
     async def key_by_webhook(self, client: Client, username: str, key: KeyOffer) -> Said:
         assert self._key is not None
         if not key.line:
             return no("webhooks are not asked about certificates")
-        return _said(await aio(self._key.public_key, client, username, key.line), "the webhook does not know this key")
+        return _said(await self._key.public_key(client, username, key.line), "the webhook does not know this key")
 
     async def begin_device(self) -> Device:
         assert self._oidc is not None
-        return await aio(self._oidc.begin)
+        return await self._oidc.begin()
 
     async def poll_device(self, device: Device, username: str) -> Said:
         assert self._oidc is not None
-        person = await aio(self._oidc.poll, device)
+        person = await self._oidc.poll(device)
         if person is None:
             return Said(verdict="pending", wait=device.interval_s)
         if isinstance(person, str):
@@ -166,13 +178,13 @@ class Sources:
 
     async def authorize(self, client: Client, username: str, grant: Grant) -> Said:
         assert self._authz is not None
-        return _said(await aio(self._authz.authorize, client, username, grant), "the webhook does not authorize this")
+        return _said(await self._authz.authorize(client, username, grant), "the webhook does not authorize this")
 
     async def configure(self, client: Client, username: str, grant: Grant, template: str) -> Said:
         """The settings that the webhook has for a login, as a part; no: they are none that the file could have."""
         assert self._config is not None
         more = {TEMPLATE: template} if template else {}
-        response: ConfigResponse = await aio(self._config.configure, client, username, grant, more)
+        response: ConfigResponse = await self._config.configure(client, username, grant, more)
         part, problems = read_part(as_webhook_means(response.config, self._skips_zeros), "config")
         if problems:
             return no("; ".join(str(problem) for problem in problems[:PROBLEMS_TOLD_MAX]))
@@ -185,8 +197,8 @@ class Sources:
         )
 
 
-def _webhook(section: AskWebhook) -> AuthWebhook | None:
-    return AuthWebhook(section.webhook) if section.method else None
+def _webhook(section: AskWebhook, web: OpenWeb) -> AuthWebhook | None:
+    return AuthWebhook(section.webhook, web) if section.method else None
 
 
 def _judged(judgement: Judgement) -> Said:

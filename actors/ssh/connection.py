@@ -1,33 +1,32 @@
 """An SSH connection: asyncssh's callbacks become events for its actor, the actor's wishes become calls."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import asyncssh
 
-from actors.login import Grant, Rights
+from actors.login import Grant
 from actors.ports import ConnectionPort, Supervisor
 from actors.ssh.auth import Keyring
-from actors.ssh.login import Challenge, Login
+from actors.ssh.login import Challenge, Login, Method, Waiting, let_in
 from actors.ssh.overrides import Connection, Wire
 from actors.ssh.peer import cause_of
-from actors.ssh.requests import env_refusal
+from actors.ssh.requests import Requests
 from actors.ssh.session import Session
 from actors.ssh.text import escaped
 from fsm import policy
 from fsm.policy import ChannelRefusal
-from protocol.connection import Authenticated, AuthFailed, Disconnected, RequestRefused
+from protocol.connection import Disconnected, RequestRefused
 from protocol.rules import split_name
 from protocol.settings import Settings
 
 NAME_CHARS_MAX = 256
-Method = Literal["password", "publickey", "keyboard-interactive"]
 METHODS: dict[bytes, Method] = {
     b"password": "password",
     b"publickey": "publickey",
     b"keyboard-interactive": "keyboard-interactive",
 }
-FAILURES_TOLD_MAX = 20  # AuthFailed events of one connection
 
 
 def crash_text(error: BaseException) -> str:
@@ -58,7 +57,6 @@ class Handler(asyncssh.SSHServer):
         self._conn: Connection | None = None
         self._username = ""
         self._greeted = False
-        self._failures = 0
 
     # ports.Transport: what the actor asks for.
 
@@ -116,6 +114,7 @@ class Handler(asyncssh.SSHServer):
                 lambda transport: supervisor.login_begun(mailbox, transport, version),
                 host,
                 self.abort,
+                _wait,
             )
         return self._login
 
@@ -148,42 +147,17 @@ class Handler(asyncssh.SSHServer):
     def grant(self) -> Grant:
         return Grant() if self._login is None else self._login.grant
 
-    @property
-    def rights(self) -> Rights:
-        return self.grant.rights
-
     def auth_refused(self, method: bytes) -> None:
-        """One event per password, key and answer turned down. The why is for the operator; the client hears none."""
-        self._failures += 1
+        """One event per password, key and answer turned down."""
+        assert self.mailbox is not None
         known = METHODS.get(method)
-        if self._failures > FAILURES_TOLD_MAX or known is None:
-            return
-        why = "there is no such user" if self.login.is_stranger else self.login.why
-        username = escaped(self._username.encode(), NAME_CHARS_MAX)
-        self._post(AuthFailed(username=username, method=known, why=why))
+        if known is not None and (event := self.login.refused(known, self._username)):
+            self.mailbox.post(event)
 
     def auth_completed(self) -> None:
-        assert self._conn is not None
-        grant = self.grant
-        assert grant.chosen is not None and self.mailbox is not None
-        chosen = grant.chosen
-        self.mailbox.settings = chosen.settings
-        self.mailbox.files = {path: file.value for path, file in grant.files.items()}
+        assert self._conn is not None and self.mailbox is not None
         client = self._conn.get_extra_info("client_version", "")
-        self._post(
-            Authenticated(
-                username=grant.username,
-                method=",".join(grant.factors),
-                by=grant.by,
-                client=escaped(client.encode(), NAME_CHARS_MAX),
-                rules=chosen.rules,
-                template=chosen.template,
-                mode=chosen.settings.docker.execution.mode,
-                image=chosen.settings.docker.execution.container["Image"],
-                unsettled=chosen.unsettled,
-                why=chosen.why,
-            )
-        )
+        let_in(self.mailbox, self.grant, escaped(client.encode(), NAME_CHARS_MAX))
 
     def session_refusal(self, open_sessions: int) -> ChannelRefusal:
         assert self.mailbox is not None
@@ -195,9 +169,9 @@ class Handler(asyncssh.SSHServer):
 
     def open_session(self, wire: Wire) -> Session:
         assert self.mailbox is not None
-        session = Session(wire, self.settings)
+        session = Session(wire)
         session.port = self._supervisor.session_opened(self.mailbox, session)
-        session.granted = environment(self.grant, self.settings)
+        session.requests = Requests(session.port, self.settings, self.grant)
         return session
 
     def request_refused(self, what: bytes, refusal: ChannelRefusal) -> None:
@@ -208,18 +182,10 @@ class Handler(asyncssh.SSHServer):
     def crashed(self, error: BaseException) -> None:
         self._supervisor.crashed(self.mailbox, crash_text(error))
 
-    def _post(self, event: AuthFailed | Authenticated) -> None:
-        assert self.mailbox is not None
-        self.mailbox.post(event)
+
+def _wait() -> Waiting:
+    return asyncio.get_running_loop().create_future()
 
 
 def _reason(error: Exception | None) -> str:
     return "" if error is None else escaped(str(error).encode("utf-8", "replace"), NAME_CHARS_MAX)
-
-
-def environment(grant: Grant, settings: Settings) -> dict[str, str]:
-    """The variables that a login has brought for its programs. The key's own line has the last word."""
-    exposed = grant.metadata if settings.docker.execution.expose_auth_metadata_as_env else {}
-    values = {name: value.value for name, value in (*exposed.items(), *grant.environment.items())}
-    values.update(grant.rights.environment)
-    return {name: value for name, value in values.items() if not env_refusal({}, name.encode(), value.encode())}

@@ -1,27 +1,71 @@
-"""One login on its SSH side: asyncssh asks, the auth actor is told, and whoever asked waits for its reply."""
+"""One login on its SSH side: asyncssh asks, the auth actor is told, and whoever asked waits for its reply.
 
-import asyncio
-from collections.abc import Callable, Sequence
+No library is named here: who asks brings the keys, and what it waits on.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
 
 from msgspec.structs import replace
 
-from actors.login import AuthPort, Grant, LoginTransport, Question
-from actors.ssh.auth import Keyring
+from actors.login import AuthPort, Grant, KeyOffer, LoginTransport, Question
+from actors.ports import ConnectionPort
 from actors.ssh.text import escaped
 from protocol.auth import AttemptDropped, ClientLeft, Reply
+from protocol.connection import Authenticated, AuthFailed
 from protocol.settings_auth import Auth
 from protocol.ways import METHOD_OF, Factor, Way, next_factors, usual_factors, ways_of
 
 NAME_CHARS_MAX = 256
+FAILURES_TOLD_MAX = 20  # AuthFailed events of one connection
+Method = Literal["password", "publickey", "keyboard-interactive"]
 Challenge = bool | tuple[str, str, str, tuple[tuple[str, bool], ...]]
 Begin = Callable[[LoginTransport], AuthPort]
 
 
-class Login:
-    """Implements `login.LoginTransport`. At most one attempt is under way; a client that drops it begins anew."""
+class Waiting(Awaitable[Reply | Question], Protocol):
+    """An `asyncio.Future`, as far as a login needs one."""
 
-    def __init__(self, auth: Auth, keyring: Keyring, begin: Begin, host: str, abort: Callable[[], None]) -> None:
+    def set_result(self, answer: Reply | Question) -> None: ...
+    def done(self) -> bool: ...
+    def cancel(self) -> object:
+        """Whoever waits is let go with an exception."""
+
+
+class PublicKey(Protocol):
+    def set_touch_required(self, touch_required: bool) -> None: ...
+    def verify(self, data: bytes, sig: bytes) -> bool: ...
+
+
+class ShownKey(Protocol):
+    """A key as a client has shown it: what its signature is held against, and what is asked about it."""
+
+    @property
+    def key(self) -> PublicKey: ...
+    @property
+    def offer(self) -> KeyOffer: ...
+
+
+class Keys(Protocol):
+    """The configured keys. `offered_first` are the methods that every name is offered first."""
+
+    offered_first: tuple[str, ...]
+
+    def shown(self, username: str, data: bytes, host: str) -> ShownKey | None:
+        """None: it is no key, or says something critical that is not understood."""
+
+
+class Login:
+    """Implements `login.LoginTransport`. At most one attempt is under way; a client that drops it begins anew.
+
+    `wait` makes what the one who asks waits on.
+    """
+
+    def __init__(
+        self, auth: Auth, keyring: Keys, begin: Begin, host: str, abort: Callable[[], None], wait: Callable[[], Waiting]
+    ) -> None:
         self._auth, self._keyring, self._begin, self._host, self._abort = auth, keyring, begin, host, abort
+        self._new_wait = wait
         self._first = keyring.offered_first
         self._port: AuthPort | None = None
         self._username = ""
@@ -30,18 +74,34 @@ class Login:
         self._attempt = 0
         self._is_open = False  # the attempt has no reply yet
         self._granted = Grant()
-        self._waiting: asyncio.Future[Reply | Question] | None = None
+        self._waiting: Waiting | None = None
+        self._failures = 0
         self.reply: Reply = "failure"  # the last one
         self.why = ""  # it was refused
         self.key = ""  # the fingerprint of the key shown last
+
+    @property
+    def passed(self) -> Way:
+        """The factors proved so far."""
+        return self._passed
 
     @property
     def grant(self) -> Grant:
         """What the client has been given. Empty before the login is through."""
         return self._granted
 
-    @property
-    def is_stranger(self) -> bool:
+    def refused(self, method: Method, username: str) -> AuthFailed | None:
+        """What to tell of a password, key or answer that was turned down; None: more has been told than is read.
+
+        `username` is the whole name that was given. The why is for the operator; the client hears none.
+        """
+        self._failures += 1
+        if self._failures > FAILURES_TOLD_MAX:
+            return None
+        why = "there is no such user" if self._is_stranger() else self.why
+        return AuthFailed(username=escaped(username.encode(), NAME_CHARS_MAX), method=method, why=why)
+
+    def _is_stranger(self) -> bool:
         """The name is not in the configuration, and nobody else could know it."""
         return self._username not in self._auth.users and not usual_factors(replace(self._auth, users={}))
 
@@ -136,8 +196,8 @@ class Login:
         self._port.attempted(self._attempt, factor, by, probe, flaw)
         return await waiting
 
-    def _wait(self) -> "asyncio.Future[Reply | Question]":
-        self._waiting = asyncio.get_running_loop().create_future()
+    def _wait(self) -> Waiting:
+        self._waiting = self._new_wait()
         return self._waiting
 
     def _answer(self, answer: Reply | Question) -> None:
@@ -163,3 +223,26 @@ class Login:
         if isinstance(answer, Question):
             return ("", answer.instruction, "", answer.prompts)
         return self._is_yes(answer)
+
+
+def let_in(connection: ConnectionPort, grant: Grant, client: str) -> None:
+    """The login is through: the connection has its settings and files, and hears of it. `client` is its version."""
+    chosen = grant.chosen
+    assert chosen is not None
+    connection.settings = chosen.settings
+    connection.files = {path: file.value for path, file in grant.files.items()}
+    execution = chosen.settings.docker.execution
+    connection.post(
+        Authenticated(
+            username=grant.username,
+            method=",".join(grant.factors),
+            by=grant.by,
+            client=client,
+            rules=chosen.rules,
+            template=chosen.template,
+            mode=execution.mode,
+            image=execution.container["Image"],
+            unsettled=chosen.unsettled,
+            why=chosen.why,
+        )
+    )

@@ -29,7 +29,6 @@ from asyncssh.logging import SSHLogger
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
 from actors.bridge import turn_of
-from actors.login import Rights
 from actors.ssh.farewell import Farewell
 from actors.ssh.outbox import Outbox
 from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
@@ -60,7 +59,6 @@ class Gate(Protocol):
 class Owner(Protocol):
     """What `Connection` wants of its SSHServer object (connection.py)."""
 
-    rights: Rights
     is_partly_in: bool
 
     def auth_refused(self, method: bytes) -> None: ...
@@ -304,10 +302,6 @@ class Wire(PacketChannel):
         self._session = self._caller = self._link.handler.open_session(self)
         self._send_state = self._recv_state = "open"
         self._link.send_channel_open_confirmation(peer_channel, self._recv_chan, self._recv_window, self._recv_pktsize)
-
-    @property
-    def rights(self) -> Rights:
-        return self._link.handler.rights
 
     # asyncssh's `exit` sends the status before what is still to be sent; these send it alone, where they are called.
 

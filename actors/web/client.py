@@ -4,14 +4,15 @@ import base64
 import json
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 from msgspec import Struct
 
+from actors.bridge import aio
 from actors.ports import OutsideFault
 from actors.web.tls import choose
 from protocol.base import FaultClass
@@ -66,8 +67,28 @@ def _pem(text: str) -> str:
     return text if not text or "-----BEGIN" in text else Path(text).read_text("ascii")
 
 
+class Web(Protocol):
+    """One web service, as those that ask it see it. `url` has no slash at its end."""
+
+    url: str
+
+    async def post_json(self, url: str, body: bytes) -> Response: ...
+    async def post_form(self, url: str, form: Mapping[str, str], auth: tuple[str, str] | None) -> Response:
+        """`auth`: a name and a secret, as RFC 6749 section 2.3.1 puts them into HTTP Basic."""
+
+    async def get(self, url: str, token: str = "") -> Response: ...
+    async def close(self) -> None: ...
+
+
+# Where and how to ask, and the bearer token, which may be empty.
+OpenWeb = Callable[[HttpClient, str], Web]
+
+
 class WebClient:
-    """Keeps its connections open between questions. Everything that fails is an `OutsideFault`."""
+    """Implements `Web`, for trio. Keeps its connections open between questions.
+
+    Everything that fails is an `OutsideFault`.
+    """
 
     def __init__(self, http: HttpClient, bearer_token: str = "") -> None:
         self.url = http.url.rstrip("/")
@@ -77,26 +98,25 @@ class WebClient:
 
     async def post_json(self, url: str, body: bytes) -> Response:
         headers = {**self._headers, "Content-Type": "application/json"}
-        return await self._request("POST", url, headers, body)
+        return await aio(self._request, "POST", url, headers, body)
 
     async def post_form(self, url: str, form: Mapping[str, str], auth: tuple[str, str] | None) -> Response:
-        """`auth`: a name and a secret, as RFC 6749 section 2.3.1 puts them into HTTP Basic."""
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         if auth:
             pair = ":".join(quote_plus(part) for part in auth)
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-        return await self._request("POST", url, headers, urlencode(form).encode())
+        return await aio(self._request, "POST", url, headers, urlencode(form).encode())
 
     async def get(self, url: str, token: str = "") -> Response:
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        return await self._request("GET", url, headers, None)
+        return await aio(self._request, "GET", url, headers, None)
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            await aio(session.close)
 
     async def _request(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> Response:
         try:

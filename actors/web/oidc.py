@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from actors.ports import OutsideFault
-from actors.web.client import Response, WebClient, status_fault
+from actors.web.client import OpenWeb, Response, WebClient, status_fault
 from protocol.settings_auth import OAuth2
 from protocol.webhook import Value
 
@@ -39,9 +39,9 @@ class Person(Struct, frozen=True):
 class Oidc:
     """One provider. Raises `OutsideFault`."""
 
-    def __init__(self, oauth2: OAuth2) -> None:
+    def __init__(self, oauth2: OAuth2, web: OpenWeb = WebClient) -> None:
         self._oauth2, self._oidc = oauth2, oauth2.oidc
-        self._web = WebClient(oauth2.oidc)
+        self._web = web(oauth2.oidc, "")
         self._found: dict[str, Any] | None = None
 
     async def begin(self) -> Device:

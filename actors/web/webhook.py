@@ -7,7 +7,7 @@ import msgspec
 
 from actors.login import Client, Grant
 from actors.ports import OutsideFault
-from actors.web.client import WebClient, status_fault
+from actors.web.client import OpenWeb, Web, WebClient, status_fault
 from protocol.settings_auth import Webhook
 from protocol.settings_services import ConfigServer
 from protocol.webhook import AuthResponse, ConfigResponse, Login, PasswordRequest, PublicKeyRequest, Value, decode
@@ -18,8 +18,8 @@ T = TypeVar("T")
 class AuthWebhook:
     """One `webhook` section. Raises `OutsideFault`; a "no" is an answer."""
 
-    def __init__(self, webhook: Webhook) -> None:
-        self._web = WebClient(webhook, webhook.bearer_token)
+    def __init__(self, webhook: Webhook, web: OpenWeb = WebClient) -> None:
+        self._web = web(webhook, webhook.bearer_token)
 
     async def password(self, client: Client, username: str, password: str) -> AuthResponse:
         request = PasswordRequest(**_who(client, username), password_base64=password.encode("utf-8", "surrogatepass"))
@@ -42,8 +42,8 @@ class AuthWebhook:
 class ConfigWebhook:
     """The `configserver` section: which settings a login has. Raises `OutsideFault`."""
 
-    def __init__(self, server: ConfigServer) -> None:
-        self._server, self._web = server, WebClient(server, server.bearer_token)
+    def __init__(self, server: ConfigServer, web: OpenWeb = WebClient) -> None:
+        self._server, self._web = server, web(server, server.bearer_token)
 
     async def configure(self, client: Client, username: str, grant: Grant, more: Mapping[str, str]) -> ConfigResponse:
         """`more`: metadata that only this question has."""
@@ -54,7 +54,7 @@ class ConfigWebhook:
         await self._web.close()
 
 
-async def _posted(web: WebClient, url: str, request: Login, kind: type[T]) -> T:
+async def _posted(web: Web, url: str, request: Login, kind: type[T]) -> T:
     response = await web.post_json(url, msgspec.json.encode(request))
     if response.status != 200:
         raise status_fault(response.status)

@@ -11,7 +11,7 @@ from actors.limit import FailureCount
 from actors.login import Client
 from actors.ports import OutsideFault
 from actors.reload import Reloads
-from actors.sources import Sources
+from actors.sources import Outside, Sources
 from actors.totp import code, read_secret
 from protocol.server import AnswerReload
 from protocol.settings import Settings
@@ -81,12 +81,12 @@ async def test_a_reload_pardons_nobody() -> None:
     auth = Auth(users={"ann": User(totp=SECRET, password_hash="x")}, failures=FailureLimit(max=2, period=60.0))
     client = Client(connection="c", remote="192.0.2.1:4")
     now = time.time()
-    old = Sources(auth, wall=lambda: now)
+    old = Sources(auth, outside=Outside(wall=lambda: now))
     for _ in range(2):
         old.note_failure("password", client, "ann")
     digits = code(read_secret(SECRET), int(now) // 30)
     assert old.code("ann", digits).verdict == "yes"
-    new = Sources(auth, wall=lambda: now)
+    new = Sources(auth, outside=Outside(wall=lambda: now))
     assert not new.is_limited("password", client, "ann")
     new.go_on(old)
     assert new.is_limited("password", client, "ann")

@@ -19,7 +19,7 @@ from actors.login import LoginTransport
 from actors.ports import Channel, ConnectionPort, Sink, Transport, Vault
 from actors.pump import Pump
 from actors.recorder import Recorder
-from actors.sources import Sources, Verify
+from actors.sources import Outside, Sources, Verify
 from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.world import World
 from fsm.policy import ChannelRefusal
@@ -160,7 +160,7 @@ class FakeSupervisor:
         engine: Any = None
         self.world = World(engine, nursery, recorder, self._say, "test", "test")
         self.world.on_crash = lambda actor: self.crashes.append((actor.id, str(self.said[-1])))
-        self.sources = Sources(settings.auth, verify, configserver=settings.configserver)
+        self.sources = Sources(settings.auth, settings.configserver, Outside(verify=verify))
         self.logins: list[AuthActor] = []
 
     def _say(self, code: Code, details: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ import pytest
 import trio
 import trio_asyncio
 
-from actors.bridge import aio
 from actors.ports import OutsideFault
 from actors.web.oidc import Oidc, Person
 from protocol.rules import groups_of
@@ -37,17 +36,17 @@ async def client(provider: Provider, secret: str = SECRET, **settings: Any) -> A
             try:
                 yield oidc
             finally:
-                await aio(oidc.close)
+                await oidc.close()
 
 
 async def test_a_code_is_shown_waited_for_and_good_for_a_name(provider: Provider) -> None:
     async with client(provider) as oidc:
-        device = await aio(oidc.begin)
+        device = await oidc.begin()
         assert device.user_code == provider.user_code()
         assert device.page.startswith(f"{provider.url}/page")
-        assert await aio(oidc.poll, device) is None
+        assert await oidc.poll(device) is None
         provider.person = ANN
-        person = await aio(oidc.poll, device)
+        person = await oidc.poll(device)
         assert person == Person(
             "ann",
             {
@@ -74,7 +73,7 @@ async def test_a_code_is_good_for_the_login_that_showed_it_and_no_other(provider
 async def test_groups_are_told_as_rules_read_them(provider: Provider) -> None:
     provider.person = {**ANN, "groups": ["staff", "lab 3", 7, "", "lab-3"]}
     async with client(provider) as oidc:
-        person = await aio(oidc.poll, await aio(oidc.begin))
+        person = await oidc.poll(await oidc.begin())
         assert isinstance(person, Person)
         assert person.metadata["OIDC_USERINFO_GROUPS"] == Value("staff lab-3")
         assert groups_of(Auth(), "ann", person.metadata) == ("staff", "lab-3")
@@ -84,65 +83,65 @@ async def test_groups_are_told_as_rules_read_them(provider: Provider) -> None:
 async def test_the_secret_goes_the_way_that_the_provider_names(provider: Provider, method: str) -> None:
     provider.methods, provider.person = [method], ANN
     async with client(provider) as oidc:
-        assert isinstance(await aio(oidc.poll, await aio(oidc.begin)), Person)
+        assert isinstance(await oidc.poll(await oidc.begin()), Person)
 
 
 async def test_a_wrong_secret_is_our_fault_and_nobodys_login(provider: Provider) -> None:
     async with client(provider, secret="wrong") as oidc:
         with pytest.raises(OutsideFault) as caught:
-            await aio(oidc.begin)
+            await oidc.begin()
         assert caught.value.fault in ("denied", "invalid")
 
 
 async def test_told_to_slow_down_it_does(provider: Provider) -> None:
     provider.slow = 2
     async with client(provider) as oidc:
-        device = await aio(oidc.begin)
+        device = await oidc.begin()
         before = device.interval_s
-        assert await aio(oidc.poll, device) is None
-        assert await aio(oidc.poll, device) is None
+        assert await oidc.poll(device) is None
+        assert await oidc.poll(device) is None
         assert device.interval_s == before + 10.0
 
 
 async def test_who_refuses_is_not_let_in(provider: Provider) -> None:
     provider.person = False
     async with client(provider) as oidc:
-        assert await aio(oidc.poll, await aio(oidc.begin)) == "the person has refused"
+        assert await oidc.poll(await oidc.begin()) == "the person has refused"
 
 
 async def test_a_code_that_is_too_old(provider: Provider) -> None:
     provider.expires_in, provider.person = -1, ANN
     async with client(provider) as oidc:
-        assert await aio(oidc.poll, await aio(oidc.begin)) == "the code is too old"
+        assert await oidc.poll(await oidc.begin()) == "the code is too old"
 
 
 async def test_a_claim_that_is_not_there(provider: Provider) -> None:
     provider.person = {"sub": "42"}
     async with client(provider) as oidc:
         why = "the provider's user info has no preferred_username"
-        assert await aio(oidc.poll, await aio(oidc.begin)) == why
+        assert await oidc.poll(await oidc.begin()) == why
 
 
 async def test_scopes_are_asked_for_and_may_be_insisted_on(provider: Provider) -> None:
     provider.person = ANN
     async with client(provider, extra_scopes=("profile",), enforce_scopes=True) as oidc:
-        device = await aio(oidc.begin)
+        device = await oidc.begin()
         credential = provider.codes[device.code]
         assert credential["scope"] == "openid profile"
-        assert isinstance(await aio(oidc.poll, device), Person)
+        assert isinstance(await oidc.poll(device), Person)
         credential["scope"] = "openid"
-        assert await aio(oidc.poll, device) == "the scope profile was not granted"
+        assert await oidc.poll(device) == "the scope profile was not granted"
 
 
 async def test_a_discovery_document_of_somebody_else(provider: Provider) -> None:
     provider.issuer = "http://127.0.0.1:1/realm"
     async with client(provider) as oidc:
         with pytest.raises(OutsideFault, match="of another issuer"):
-            await aio(oidc.begin)
+            await oidc.begin()
 
 
 async def test_a_provider_that_is_not_there(provider: Provider) -> None:
     async with client(provider, url=provider.url + "x") as oidc:
         with pytest.raises(OutsideFault) as caught:
-            await aio(oidc.begin)
+            await oidc.begin()
         assert caught.value.fault == "not_found"

@@ -14,7 +14,6 @@ import trio_asyncio
 from aiohttp import web
 from msgspec.structs import replace
 
-from actors.bridge import aio
 from actors.login import Client, Grant
 from actors.ports import OutsideFault
 from actors.web import client as web_client
@@ -39,11 +38,11 @@ async def asked(
             try:
                 yield webhook, service
             finally:
-                await aio(webhook.close)
+                await webhook.close()
 
 
 async def password(webhook: AuthWebhook) -> AuthResponse:
-    return await aio(webhook.password, CLIENT, "ann", "pä:ss")
+    return await webhook.password(CLIENT, "ann", "pä:ss")
 
 
 async def fault_of(webhook: AuthWebhook) -> tuple[str, str]:
@@ -58,8 +57,8 @@ async def test_the_same_json_as_containersshs() -> None:
     grant.files = {"/f": BinaryValue(b"\x00\x01"), "/g": BinaryValue(b"x", True)}
     async with asked() as (webhook, service):
         await password(webhook)
-        await aio(webhook.public_key, CLIENT, "ann", KEY)
-        await aio(webhook.authorize, CLIENT, "ann", grant)
+        await webhook.public_key(CLIENT, "ann", KEY)
+        await webhook.authorize(CLIENT, "ann", grant)
         who = {
             "remoteAddress": "192.0.2.1:4022",
             "connectionId": "0" * 32,
@@ -86,7 +85,7 @@ async def test_the_same_json_as_containersshs() -> None:
 
 async def test_an_empty_password_is_written_too() -> None:
     async with asked() as (webhook, service):
-        await aio(webhook.password, CLIENT, "ann", "")
+        await webhook.password(CLIENT, "ann", "")
         assert service.heard[0].tree["passwordBase64"] == ""
 
 
@@ -158,7 +157,7 @@ async def test_who_is_not_there_cannot_be_reached() -> None:
     async with trio_asyncio.open_loop():
         gone = AuthWebhook(Webhook(url=service.url))
         fault, why = await fault_of(gone)
-        await aio(gone.close)
+        await gone.close()
     assert fault == "unavailable" and "pä:ss" not in why
 
 
