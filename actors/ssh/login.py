@@ -107,6 +107,8 @@ class Login:
 
     def named(self, username: str, template: str = "") -> None:
         """A user name that was not the last one, or another template."""
+        if self._has_let_in():
+            return
         self._drop()
         if self._port is None:
             self._port = self._begin(self)
@@ -121,12 +123,16 @@ class Login:
         return method in {METHOD_OF[factor] for factor in next_factors(self._ways, self._passed)}
 
     async def password(self, password: str) -> bool:
+        if self._has_let_in():
+            return False
         port = self._fresh()
         port.secrets.password = password
         return self._is_yes(await self._attempted("password"))
 
     async def key_shown(self, data: bytes, signed: bytes, signature: bytes) -> bool:
         """`signed` is what the signature is of; empty: the client only asks whether the key would do."""
+        if self._has_let_in():
+            return False
         port = self._fresh()
         shown = self._keyring.shown(self._username, data, self._host)
         if shown is None:
@@ -146,13 +152,16 @@ class Login:
 
     async def challenge(self) -> Challenge:
         """Keyboard-interactive begins: for a code, or for the provider's page."""
+        if self._has_let_in():
+            return False
         self._fresh()
         open_ = next_factors(self._ways, self._passed) if self._passed else ("oidc",)
         factor = next((factor for factor in open_ if METHOD_OF[factor] == "keyboard-interactive"), None)
         return False if factor is None else self._challenge(await self._attempted(factor))
 
     async def responded(self, responses: Sequence[str]) -> Challenge:
-        assert self._port is not None
+        if not self._is_open or self._port is None:
+            return False  # the attempt was given up while the person was asked
         self._port.secrets.answer = responses[0] if responses else ""
         waiting = self._wait()
         self._port.answered(self._attempt)
@@ -173,14 +182,20 @@ class Login:
             self._answer(reply)
             if reply == "success" and self._port is not None:
                 self._granted, self._port = self._port.grant, None  # the actor is at its end
-        elif reply == "success":  # the client has dropped what would have let it in, and there is no way back
-            self._abort()
+        elif reply == "success":
+            self._abort()  # see `_has_let_in`
 
     def prompted(self, attempt: int, question: Question) -> None:
         if attempt == self._attempt and self._is_open:
             self._answer(question)
 
     # Within
+
+    def _has_let_in(self) -> bool:
+        """The client begins anew and has dropped what would have let it in: there is no way back, so it is cut off."""
+        if self.reply == "success":
+            self._abort()
+        return self.reply == "success"
 
     def _fresh(self) -> AuthPort:
         self._drop()
