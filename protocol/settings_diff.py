@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, inspect, to_builtins
+from msgspec import UNSET, Struct, to_builtins
+from msgspec.structs import fields
 
 from protocol.settings import Settings
 from protocol.settings_problem import is_within, join, one_line
@@ -82,8 +83,6 @@ def with_kept(old: Settings, new: Settings) -> Settings:
 
 
 def _kept(old: Any, new: Any, keys: list[str]) -> Any:
-    kind = inspect.type_info(type(new))
-    assert isinstance(kind, inspect.StructType)
-    name = next(field.name for field in kind.fields if field.encode_name == keys[0])
+    name = next(field.name for field in fields(type(new)) if field.encode_name == keys[0])
     ours, theirs = getattr(old, name), getattr(new, name)
     return msgspec.structs.replace(new, **{name: _kept(ours, theirs, keys[1:]) if keys[1:] else ours})
