@@ -14,7 +14,7 @@ from fsm.fingerprint import fingerprints
 from fsm.kernel import Answer, Moved, Refused
 from fsm.machines import MACHINES
 from moorage.replay import replay
-from moorage.testing.customers import Visit
+from moorage.testing.visits import Visit
 from moorage.testing.wrong import Stuck, Wrong, expect
 from moorage.version import VERSION
 from protocol.base import Event, Fault
@@ -38,6 +38,7 @@ class Watch:
         self.marks: Counter[str] = Counter()
         self.steps = 0
         self.mailbox_most = 0
+        self.on_enter: Callable[[str, str, str], None] = lambda actor, machine, state: None
         self.on_final: Callable[[str, str], None] = lambda actor, machine: None
         self.waiting: Callable[[str], int] = lambda actor: 0
         self._trace = sha256()
@@ -73,6 +74,8 @@ class Watch:
             raise Wrong(f"{actor} refused {event} in {answer.source}")
         if isinstance(answer, Moved):
             self.marks[f"row {answer.row}"] += 1
+            if answer.target != answer.source:
+                self.on_enter(actor, machine, answer.target)
             if answer.target in MACHINES[machine].final:
                 self.on_final(actor, machine)
 

@@ -1,69 +1,50 @@
 """What the clients of a simulated run do: log in, ask for things in any order, and leave at any moment."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from math import inf
 from random import Random
 
 import trio
-from msgspec import Struct
-from msgspec.structs import replace
 
+from actors.login import Grant
 from actors.ports import Supervisor
+from actors.ssh.requests import Requests
+from fsm import policy
 from moorage.testing.fake_client import FakeChannel, FakeClient
+from moorage.testing.fake_login import FakeLogin
+from moorage.testing.fake_web import FakeServices
+from moorage.testing.visits import ENDLESS, NO_SUBSYSTEM, QUICK, REFUSED, SHELL, SUBSYSTEM, Job, Visit, expected
+from moorage.testing.ways_drawn import NAMES, NEWCOMER
 from moorage.testing.weather import Weather
-from moorage.testing.wrong import Stuck
-from protocol.base import Event, Size
-from protocol.connection import Authenticated, AuthFailed, RequestRefused, ShimFailed
-from protocol.session import EnvOffered, OddRequest, Program, ProgramWanted, PtyWanted, SignalWanted, WindowChanged
+from moorage.testing.wrong import Stuck, expect
+from protocol.connection import RequestRefused, ShimFailed
+from protocol.settings import Settings
+from protocol.ways import FACTORS, Factor
 
-SIGNALS = ("TERM", "INT", "KILL", "USR1", "HUP")
-FLOOD = 100  # more than the 64 that a mailbox takes from a peer
 PATIENCE_S = 200.0  # in fair weather every program of an end ends within this, whatever deadlines are under way
 FAREWELL_S = 30.0
-
-
-class Job(Struct, frozen=True, kw_only=True):
-    """A program, and how it ends when nobody disturbs it. `status` None: not by itself."""
-
-    program: Program = "exec"
-    command: str = ""
-    status: int | None = 0
-    out: bytes = b""
-    reads: bool = False  # and says back what it reads
-    input: bytes = b""
-    why: str = ""  # not admitted, and why
-
-
-QUICK = (
-    Job(command="true"),
-    Job(command="exit 7", status=7),
-    Job(command="echo hello", out=b"hello\n"),
-    Job(command="echo oops >&2; exit 3", status=3),
-    Job(command="sleep 0.7; echo late; exit 2", status=2, out=b"late\n"),
-    Job(command="sleep 20; exit 5", status=5),
-    Job(command="kill -TERM $$", status=143),
-    Job(command="no-such-program", status=127),
-    Job(command="cat", reads=True),
-    Job(command="cat >&2; exit 4", status=4, reads=True),
-    Job(command="head -c 300000 /dev/zero", out=bytes(300000)),
-)
-ENDLESS = (
-    Job(command="sleep infinity", status=None),
-    Job(command="trap : TERM INT; wait", status=None),
-)
-SHELL = Job(program="shell", status=9, out=b"hello\n", input=b"echo hello\nexit 9\n")
-SUBSYSTEM = Job(program="subsystem", command="sftp", reads=True)
-NO_SUBSYSTEM = Job(program="subsystem", command="sftp", status=127)  # its program is not in the image
-REFUSED = (
-    Job(status=125, why="The command contains a NUL byte."),
-    Job(program="subsystem", command="no-such", status=125, why="There is no such subsystem."),
-)
+MOMENTS_S = (0.0, 0.1, 0.1, 1.0)  # as long as services take, so that the two meet
+FAILURES_MAX = 6  # of one connection: maxAuthTries
+FORWARDINGS = (b"direct-tcpip", b"direct-streamlocal@openssh.com", b"tcpip-forward", b"no-such-request")
 
 
 class Customer:
     """One client, its dice and its habits. `visits` are its channels with the job of each."""
 
-    def __init__(self, supervisor: Supervisor, nursery: trio.Nursery, weather: Weather, name: str) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        services: FakeServices,
+        nursery: trio.Nursery,
+        weather: Weather,
+        name: str,
+        stop_s: float,
+        mark: Callable[[str], None],
+    ) -> None:
         self.client = FakeClient(supervisor, nursery)
+        self.grant = Grant()
+        self._services, self._stop_s, self._mark = services, stop_s, mark
+        self._attempt = trio.CancelScope()
         self.visits: list[Visit] = []
         self._dice = Random(f"{weather.seed} {name}")
         self._weather, self._name = weather, name
@@ -79,7 +60,7 @@ class Customer:
 
     async def live(self, fair: trio.Event, accepts: Callable[[], bool]) -> None:
         """From its connection to its farewell, once the weather is fair."""
-        await trio.sleep(self._dice.choice((0.0, 0.1, 1.0, 5.0)))
+        await trio.sleep(self._arrival_s())
         if not accepts():
             return
         self.client.connect(f"192.0.2.7:{40000 + self._dice.randrange(1000)}")
@@ -92,13 +73,19 @@ class Customer:
                 nursery.start_soon(self._after, self._at_any_moment(), self._meet_an_error)
             for _ in range(self._dice.randrange(3) if self.has("asks for what there is not") else 0):
                 nursery.start_soon(self._after, self._at_any_moment(), self._ask_odd)
-            if await self._log_in():
+            if await self._log_in(fair):
                 for _ in range(self._how_many()):
                     nursery.start_soon(self._open)
                     await self.pause()
             await fair.wait()
             await self._say_farewell()
             nursery.cancel_scope.cancel()
+
+    def _arrival_s(self) -> float:
+        """Some come as the daemon stops, when those that are there have been told and it has accepted one more."""
+        if self.has("comes late"):
+            return max(0.0, self._stop_s + self._dice.choice((-0.1, 0.0, 0.2, 0.5, 0.55)))
+        return self._dice.choice((0.0, 0.1, 1.0, 5.0))
 
     def _at_any_moment(self) -> float:
         return self._dice.choice((0.0, 0.002, 0.05, 0.5, 3.0, 20.0)) * (0.5 + self._dice.random())
@@ -125,31 +112,96 @@ class Customer:
 
     def _meet_an_error(self) -> None:
         self.client.shim_failed = True
-        self._post(ShimFailed(why="an error of the simulation"))
+        assert self.client.mailbox is not None
+        self.client.mailbox.post(ShimFailed(why="an error of the simulation"))
 
     def _ask_odd(self) -> None:
-        self._offer(RequestRefused(what="tcpip-forward", why="this global request is not served here"))
+        what = self._dice.choice(FORWARDINGS)
+        self._refuse(what.decode(), policy.forwarding_refusal(self.settings.security, what))
 
-    def _post(self, event: Event) -> None:
+    def act(self, what: str) -> None:
+        """One of the things that it does at any moment, now."""
+        if not self._is_here():
+            return
+        match what:
+            case "disconnect":
+                self.client.disconnect()
+            case "go silent":
+                self._go_silent()
+            case "fail":
+                self._meet_an_error()
+            case "forward":
+                self._ask_odd()
+            case "open" if self.grant.chosen is not None:
+                self._nursery.start_soon(self._open)
+
+    @property
+    def short_id(self) -> str:
+        """What the ids of its connection's actors have in them; empty before there is one."""
+        return self.client.mailbox.id.removeprefix("cn-") if self.client.mailbox is not None else ""
+
+    def drop_attempt(self) -> None:
+        """It begins another one."""
+        self._attempt.cancel()
+
+    def _refuse(self, what: str, refusal: policy.ChannelRefusal) -> None:
         assert self.client.mailbox is not None
-        self.client.mailbox.post(event)
+        self.client.mailbox.offer(RequestRefused(what=what, why=refusal.why, refused_by=refusal.by))
 
-    def _offer(self, event: Event) -> None:
+    @property
+    def settings(self) -> Settings:
+        """Those of its connection."""
         assert self.client.mailbox is not None
-        self.client.mailbox.offer(event)
+        return self.client.mailbox.settings
 
-    async def _log_in(self) -> bool:
+    async def _log_in(self, fair: trio.Event) -> bool:
         await self.pause()
-        while self.has("fails to log in") and self._is_here():
-            self._post(AuthFailed(username="ann", method="publickey", why="not one of this user's keys"))
-            await self.pause()
-        if self.has("never logs in", 0.3) or not self._is_here() or self.client.told:
-            if self._is_here() and self._dice.random() < 0.5:
+        if not self._is_here() or self.client.told:
+            return False
+        if self.has("never logs in", 0.3):
+            if self._dice.random() < 0.5:
                 self.client.hang_up("not an SSH 2.0 client", "not_ssh")
             return False
-        self._post(Authenticated(username="ann", method="publickey", by="SHA256:0"))
-        await self.pause()
-        return True
+        login = FakeLogin(self.client, self._supervisor, self._services, self._weather.rights)
+        login.on_reply = lambda reply: self._mark(f"login {reply}")
+        failures = 0
+        login.named(self._login_name())
+        while self._is_here() and not self.client.told:
+            errs = not fair.is_set() and self.has("fails to log in", 0.4)
+            patience_s = inf
+            if not fair.is_set() and self.has("changes its mind", 0.3):
+                patience_s = self._dice.choice(MOMENTS_S)
+            outcome = await self._try(login, errs, patience_s)
+            if outcome in ("success", "gone"):
+                self.grant = login.grant
+                break
+            failures += outcome == "failure"
+            if failures == FAILURES_MAX:
+                self.client.hang_up("Too many authentication failures")
+            elif errs and self._dice.random() < 0.5:
+                login.named(self._login_name())
+            await trio.sleep(self._dice.choice(MOMENTS_S) * self._weather.tempo)
+        return self._is_here() and self.grant.chosen is not None
+
+    def _login_name(self) -> str:
+        errs = self.has("fails to log in", 0.3)
+        name = self._dice.choice(NAMES) if errs else "ann"
+        templates = (*self.settings.templates, *(("none",) if errs else ()))
+        return f"{name}+{self._dice.choice(templates)}" if templates and self._dice.random() < 0.3 else name
+
+    def _factor(self, login: FakeLogin, errs: bool) -> Factor:
+        """What may come next, or whatever it is offered."""
+        factors = login.open_factors
+        if not factors or (errs and self._dice.random() < 0.5):
+            factors = [factor for factor in FACTORS if login.offers(factor)] or ["publickey"]
+        return factors[0] if self._dice.random() < 0.5 else self._dice.choice(factors)
+
+    async def _try(self, login: FakeLogin, errs: bool, patience_s: float) -> str:
+        """One try, until it is given up for another one."""
+        with trio.move_on_after(patience_s) as self._attempt:
+            return await login.attempt(self._factor(login, errs), not errs, self._dice)
+        self._mark("login dropped")
+        return "dropped"
 
     def _how_many(self) -> int:
         return self._dice.randrange(8, 20) if self.has("opens many channels", 0.3) else self._dice.randrange(4)
@@ -158,9 +210,11 @@ class Customer:
         if not self._is_here() or self.client.told:
             return
         assert self.client.mailbox is not None
-        refusal = self._supervisor.may_open(self.client.mailbox)
+        channels = sum(not channel.ended.is_set() for channel in self.client.channels)
+        refusal = policy.session_refusal(self.settings.security, channels)
+        refusal = refusal if refusal.why else self._supervisor.may_open(self.client.mailbox)
         if refusal.why:
-            self._offer(RequestRefused(what="session", why=refusal.why, refused_by=refusal.by))
+            self._refuse("session", refusal)
             return
         channel = FakeChannel(self.client)
         channel.port = self._supervisor.session_opened(self.client.mailbox, channel)
@@ -175,7 +229,7 @@ class Customer:
         if self.has("wants a shell", 0.3):
             return SHELL
         if self.has("wants a subsystem", 0.3):
-            is_there = self._weather.settings.docker.execution.subsystems["sftp"] == "/bin/cat"
+            is_there = self.settings.docker.execution.subsystems["sftp"] == "/bin/cat"
             return SUBSYSTEM if is_there else NO_SUBSYSTEM
         if self.has("is refused", 0.2):
             return self._dice.choice(REFUSED)
@@ -210,151 +264,26 @@ class Customer:
 class Newcomer(FakeClient):
     """A client without bad habits."""
 
-    async def run(self, command: str) -> int | None:
-        """Log in, run it, and return its exit status."""
+    def __init__(self, supervisor: Supervisor, services: FakeServices, nursery: trio.Nursery, weather: Weather) -> None:
+        super().__init__(supervisor, nursery)
+        self._services, self._weather = services, weather
+        self._dice = Random(f"{weather.seed} newcomer")
+
+    async def run(self, job: Job) -> tuple[int | None, Job]:
+        """Log in and run it: its exit status (None: the policy opens no channel) and what was to be expected."""
         self.connect("192.0.2.8:40000")
         assert self.mailbox is not None
-        self.mailbox.post(Authenticated(username="bob", method="publickey", by="SHA256:1"))
+        login = FakeLogin(self, self.supervisor, self._services, self._weather.rights)
+        login.pauses_s = (0.0,)
+        login.named(NEWCOMER)
+        while (outcome := await login.attempt(login.open_factors[0], True, self._dice)) != "success":
+            expect(outcome == "partial", f"a newcomer is not let in: {outcome}")
+        if policy.session_refusal(self.mailbox.settings.security, 0).why:
+            return None, job
         channel = FakeChannel(self)
         channel.port = self.supervisor.session_opened(self.mailbox, channel)
         self.channels.append(channel)
-        channel.port.vault.command = command.encode()
-        channel.port.post(ProgramWanted(program="exec", command=command))
+        Requests(channel.port, self.mailbox.settings, login.grant).start(job.program, job.command.encode())
         channel.send_eof()
         await channel.ended.wait()
-        return channel.status
-
-
-class Visit:
-    """One channel: what is asked for on it, in which order, and when the client has had enough."""
-
-    def __init__(self, customer: Customer, channel: FakeChannel, job: Job | None, dice: Random) -> None:
-        self.channel, self.job = channel, job
-        self.pty = self.asked = False
-        self.signals: set[str] = set()
-        self.sent = bytearray()
-        self._customer, self._dice = customer, dice
-
-    def __str__(self) -> str:
-        return f"{self.channel.port.id} ({self.job.command or self.job.program if self.job else 'no program'})"
-
-    @property
-    def ends(self) -> bool:
-        """By itself, once its input has ended. A terminal has no end of input."""
-        job = self.job
-        if not self.asked or job is None or self.channel.client.silent:
-            return False
-        return job.status is not None and not (job.reads and self.pty)
-
-    async def live(self) -> None:
-        """Until the channel has ended, or the client has nothing more to say."""
-        has, pause = self._customer.has, self._customer.pause
-        await self._ask_for_things()
-        if self.job is None or not self._is_here():
-            return
-        self._want_program(self.job)
-        if self.job.input and not self.channel.send(self.job.input):
-            # The shell reads the end of its input instead, and is content; at a terminal there is none.
-            self.job = replace(self.job, status=None if self.pty else 0, out=b"")
-        await pause()
-        for act in self._acts():
-            if not self._is_here():
-                return
-            await act()
-            await pause()
-        if has("ends its input early") or self._dice.random() < 0.5:
-            self.channel.send_eof()
-        if has("closes early", 0.4):
-            await trio.sleep(self._dice.choice((0.0, 0.01, 0.3, 4.0)))
-            self.channel.leave()
-
-    def _is_here(self) -> bool:
-        return not self.channel.ended.is_set() and not self.channel.client.silent
-
-    async def _ask_for_things(self) -> None:
-        has, port = self._customer.has, self.channel.port
-        if has("sends env"):
-            port.offer(EnvOffered(name="LANG"))
-            port.vault.env["LANG"] = "C.UTF-8"
-            port.offer(EnvOffered(name="A=B", taken=False, why="not a name"))
-            await self._customer.pause()
-        if has("asks for what there is not"):
-            port.offer(OddRequest(what="x11-req", why="this request is not served here"))
-        if has("sends signals", 0.2):
-            port.offer(SignalWanted(signal="INT"))
-        if has("wants a terminal"):
-            self.pty = True
-            port.vault.term = "xterm"
-            port.post(PtyWanted(term="xterm", size=self._size()))
-        if has("resizes", 0.3) and self.pty:
-            port.offer(WindowChanged(size=self._size()))
-        if has("ends its input early", 0.2):
-            self.channel.send_eof()
-        if has("reads slowly", 0.3):
-            self.channel.stop_reading()
-        if self._dice.random() < 0.5:
-            await self._customer.pause()
-
-    def _size(self) -> Size:
-        return Size(columns=self._dice.choice((0, 80, 132)), rows=self._dice.choice((0, 24, 50)))
-
-    def _want_program(self, job: Job) -> None:
-        port = self.channel.port
-        self.asked = True
-        if job.program == "subsystem":
-            port.vault.subsystem = job.command
-        else:
-            port.vault.command = job.command.encode()
-        port.post(ProgramWanted(program=job.program, command=job.command, admitted=not job.why, why=job.why))
-
-    def _acts(self) -> list[Callable[[], Awaitable[None]]]:
-        """What it does while the program is being started and runs, in any order."""
-        acts: list[Callable[[], Awaitable[None]]] = []
-        for habit, act in (
-            ("sends signals", self._signal),
-            ("resizes", self._resize),
-            ("asks for what there is not", self._ask_odd),
-            ("asks too late", self._ask_late),
-            ("floods", self._flood),
-            ("reads slowly", self._read_slowly),
-        ):
-            acts += [act] * (self._dice.randrange(1, 3) if self._customer.has(habit) else 0)
-        if self.job is not None and self.job.reads:
-            acts += [self._send] * self._dice.randrange(4)
-        self._dice.shuffle(acts)
-        return acts
-
-    async def _signal(self) -> None:
-        name = self._dice.choice(SIGNALS)
-        self.signals.add(name)
-        self.channel.port.offer(SignalWanted(signal=name))
-
-    async def _resize(self) -> None:
-        if self.pty:
-            self.channel.port.offer(WindowChanged(size=self._size()))
-
-    async def _ask_odd(self) -> None:
-        self.channel.port.offer(OddRequest(what="break", why="this request is not served here"))
-
-    async def _ask_late(self) -> None:
-        why = "there is a program already; one channel has one"
-        self.channel.port.offer(ProgramWanted(program="exec", admitted=False, why=why))
-
-    async def _flood(self) -> None:
-        for _ in range(FLOOD):
-            self.channel.port.offer(OddRequest(what="flood", why="this request is not served here"))
-
-    async def _read_slowly(self) -> None:
-        """It reads on later, and does other things meanwhile."""
-        self.channel.stop_reading()
-        self.channel.client.nursery.start_soon(self._read_later, self._dice.choice((0.01, 1.0, 15.0)))
-
-    async def _read_later(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-        if self._is_here():
-            self.channel.read_on()
-
-    async def _send(self) -> None:
-        data = self._dice.choice((b"one line\n", bytes(100_000), b"x" * 1000))
-        if self.channel.send(data):
-            self.sent += data
+        return channel.status, expected(job, self.mailbox.settings, login.grant)

@@ -99,7 +99,7 @@ class FakeEngine(FakeHost):
         if not (*entrypoint, *command):
             raise EngineFault("invalid", "No command specified")
         env = {**image.env, **order.env}
-        run = FakeRun([*entrypoint, *command], env, order.tty, order.stdin, is_first=True)
+        run = FakeRun([*entrypoint, *command], env, order.tty, order.stdin, is_first=True, whim=self.agent_whim())
         if order.size is not None and self.api >= (1, 42):
             run.resize(order.size)
         labels = {**(order.container.get("Labels") or {}), **order.labels, TOKEN_LABEL: order.token}

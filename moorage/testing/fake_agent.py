@@ -2,6 +2,8 @@
 
 import errno
 from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Literal
 
 import trio
 
@@ -35,6 +37,9 @@ CHANNELS_MAX = 1024
 HELLO_S = 30.0
 FIRST_PID = 2
 ENDED, NO_LINK, BROKEN, SILENT = 0, 4, 5, 6  # exit statuses of the real one
+# What is wrong with an agent from the start: it says nothing, or late, it is somebody else's, or it ends at once.
+Whim = Literal["", "mute", "late", "stranger", "ends"]
+LATE_S = 1.0
 
 
 def is_agent(argv: Sequence[str]) -> bool:
@@ -44,8 +49,9 @@ def is_agent(argv: Sequence[str]) -> bool:
 class FakeAgent:
     """Stands where a `Program` does. It has no sockets: with `--socket` it ends as the real one does without a host."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], stdin: Pipe, send: Output) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], stdin: Pipe, send: Output, whim: Whim = "") -> None:
         self.size = Size(columns=0, rows=0)  # it has no terminal itself
+        self._whim = whim
         self._argv, self._stdin, self._send = argv, stdin, send
         self.env = {name: value for name, value in env.items() if name != "MOORAGE_TOKEN"}
         self._token = env.get("MOORAGE_TOKEN", "").encode()
@@ -61,9 +67,14 @@ class FakeAgent:
         if "--socket" in self._argv:
             await self._send(b"no link to the host: No such file or directory\n", True)
             return NO_LINK
-        self.tell(AgentHello(window=WINDOW_BYTES, channels_max=CHANNELS_MAX, token=self._token))
+        token = self._token if self._whim != "stranger" else b"another"
         self._heard = trio.current_time()
         with self._scope:
+            if self._whim in ("mute", "late"):
+                await trio.sleep(LATE_S if self._whim == "late" else inf)
+            if self._whim == "ends":
+                return BROKEN
+            self.tell(AgentHello(window=WINDOW_BYTES, channels_max=CHANNELS_MAX, token=token))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
                 nursery.start_soon(self._mind_silence)

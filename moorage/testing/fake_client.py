@@ -175,11 +175,13 @@ class FakeClient:
         self.supervisor, self.nursery = supervisor, nursery
         self.mailbox: ConnectionPort | None = None
         self.channels: list[FakeChannel] = []
-        self.told = ""
+        self.told = self.remote = ""
+        self.on_hang_up: Callable[[], None] = lambda: None  # a login may be under way
         self.left = self.silent = self.shim_failed = False
         self.lost = trio.Event()
 
     def connect(self, remote: str) -> None:
+        self.remote = remote
         self.mailbox = self.supervisor.connection_made(self, remote)
 
     # ports.Transport
@@ -214,4 +216,5 @@ class FakeClient:
         self.lost.set()
         for channel in self.channels:
             channel.closed(why)
+        self.on_hang_up()
         self.mailbox.post(Disconnected(why=why, cause=cause))

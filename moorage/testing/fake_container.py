@@ -6,7 +6,7 @@ import trio
 from msgspec import Struct
 
 from actors.ports import ContainerOrder, ExecOrder, Sink
-from moorage.testing.fake_agent import FakeAgent, is_agent
+from moorage.testing.fake_agent import FakeAgent, Whim, is_agent
 from moorage.testing.programs import SIGNALS, Pipe, Program
 from protocol.base import Size
 
@@ -114,7 +114,15 @@ def hang_up(answer: object) -> None:
 class FakeRun:
     """One program and the streams on it: an exec, or a container's own."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], tty: bool, stdin: bool, is_first: bool) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        tty: bool,
+        stdin: bool,
+        is_first: bool,
+        whim: Whim = "",
+    ) -> None:
         self.argv = list(argv)
         self.tty = tty
         self.streams: list[FakeStream] = []
@@ -130,7 +138,7 @@ class FakeRun:
         self._stdin = pipe if stdin else None
         self._program: Program | FakeAgent
         if is_agent(argv):
-            self._program = FakeAgent(argv, env, pipe, self._send)
+            self._program = FakeAgent(argv, env, pipe, self._send, whim)
         else:
             self._program = Program(argv, env, tty, pipe, self._send)
 

@@ -10,6 +10,7 @@ import trio
 
 from actors.ports import ContainerOrder, EngineFault
 from moorage.testing.failpoints import Action, Failpoints
+from moorage.testing.fake_agent import Whim
 from moorage.testing.fake_container import FakeContainer, FakeExec, FakeImage, FakeRun, FakeStream, hang_up
 from protocol.base import FaultClass
 from protocol.settings import GUEST_IMAGE
@@ -48,6 +49,7 @@ class FakeHost:
         self.delayed = 0  # calls that take their time
         self.late = 0  # calls whose caller has given up, and that will happen all the same
         self._unbounded: dict[trio.CancelScope, None] = {}  # pulls and waits, oldest first, for a crash to break
+        self.agent_whim: Callable[[], Whim] = lambda: ""  # of the next container's agent, should it be one
         self.on_action: Callable[[str, Action], None] = lambda method, action: None
 
     @classmethod
@@ -104,6 +106,12 @@ class FakeHost:
         """Nothing goes wrong any more, and every answer comes at once."""
         self.failpoints = Failpoints((), self._dice)
         self._jitter_s = 0.0
+        self.agent_whim = lambda: ""
+
+    def break_streams(self, name: str, error: str = "") -> None:
+        """All that is attached to one container breaks off; what runs there goes on."""
+        for run in self._find(name).runs():
+            run.cut(error)
 
     def hang_up(self) -> None:
         """The daemon that used it is gone, and all its streams with it."""

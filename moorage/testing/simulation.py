@@ -4,39 +4,36 @@ Bad weather first, then fair weather with a limit. What must hold is in `checker
 """
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
-from math import inf
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, cast
+from typing import Literal
 
 import trio
 from msgspec import Struct
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from actors.agent.bring import BroughtAgents
 from actors.container import ContainerActor
-from actors.instance import Instance
-from actors.ports import ContainerOrder, Engine
-from actors.server import ServerActor
-from actors.spare import SpareActor
-from actors.supervisor import Supervisor
-from actors.sweep import Sweeper
+from actors.ports import ContainerOrder
 from actors.world import World
-from moorage.testing.checkers import Watch, WatchedRecorder, check_recordings, check_told, header
+from moorage.testing.checkers import NOT_RUN, Watch, check_recordings, check_told
 from moorage.testing.customers import PATIENCE_S, Customer, Newcomer
 from moorage.testing.engine import FakeEngine
+from moorage.testing.failpoints import Failpoints
+from moorage.testing.fake_web import FakeServices
+from moorage.testing.pounces import Pouncer
 from moorage.testing.schedule import seeded_schedule
-from moorage.testing.weather import UNBOUNDED, Boot, Weather, draw
+from moorage.testing.simulated_daemon import GONE_S, Daemon, Killed, Tether
+from moorage.testing.visits import EXIT_7
+from moorage.testing.weather import GRACE_S, IMAGES, KILL_S, UNBOUNDED, Boot, Weather, draw
 from moorage.testing.wrong import Stuck, Wrong, expect
 from protocol import codes
-from protocol.server import Listening, ShutdownWanted
+from protocol.server import ShutdownWanted
 
-GONE_S = 20.0  # as the daemon has it
 FAIR_S = 400.0  # after the last client has left: sweeps, removals and what hangs at the engine have ended
-LATE_S = 0.6
+BREAKS = ("", "connection reset by peer")  # the error of streams that break
 TEXT_MAX = 1500  # characters of a verdict
 OURS, FOREIGN = "moorage.instance", "somebody-elses"
 Verdict = Literal["fine", "crash", "stuck", "wrong"]
@@ -54,134 +51,22 @@ class Report(Struct, frozen=True, kw_only=True):
     digest: str = ""
 
 
-class Killed(BaseException):
-    """The daemon's process is gone in the middle of whatever it did."""
-
-
-class Tether:
-    """The engine as one daemon has it. Once `cut`, that daemon hears no answer any more: it is dead."""
-
-    def __init__(self, engine: FakeEngine) -> None:
-        self._engine = engine
-        self.api = engine.api
-        self.is_cut = False
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._engine, name)
-
-        async def call(*args: Any) -> Any:
-            answer = await method(*args)
-            if self.is_cut:
-                if name in ("attach_container", "start_exec"):
-                    answer.close()
-                raise Killed
-            return answer
-
-        return call
-
-    def cut(self) -> None:
-        self.is_cut = True
-        self._engine.hang_up()
-
-
-class SimulatedInstance(Instance):
-    """Without files: `living` are the boots whose lock is held."""
-
-    def __init__(self, boot: str, living: set[str]) -> None:
-        self.id, self.boot, self._living = "simulated", boot, living
-        living.add(boot)
-
-    def is_alive(self, boot: str) -> bool:
-        return boot in self._living
-
-    def forget_dead(self) -> None: ...
-
-    def close(self) -> None:
-        self._living.discard(self.boot)
-
-
-class Daemon:
-    """The parts of `moorage.daemon` that need no socket, put together as they are there."""
-
-    def __init__(self, run: "Run", number: int, nursery: trio.Nursery) -> None:
-        self.nursery, self.tether = nursery, run.tether()
-        self.instance = SimulatedInstance(f"b{number}", run.living)
-        self.recorder = WatchedRecorder(run.watch, run.folder, trio.current_time, header(run.weather.seed))
-        settings, dice = run.weather.settings, Random(f"{run.weather.seed} {number}")
-        engine = cast(Engine, self.tether)
-        self.agents = _agents(run) if run.weather.served else None
-        self.world = world = World(
-            *(engine, nursery, self.recorder, run.watch.say, self.instance.id, self.instance.boot, dice),
-            self.agents,
-        )
-        self.supervisor = Supervisor(world, settings)
-        self.stopped = trio.Event()
-        self._accepted_until = inf
-        self.server = ServerActor(world, self.recorder.share(), {}, self)
-        seconds = {"grace": settings.shutdown.grace, "kill": settings.shutdown.kill, "gone": GONE_S}
-        self.server.post(Listening(listen=("simulation",), seconds=seconds))
-        self.sweeper = Sweeper(self.supervisor, self.instance)
-
-    # ports.ServerPort. An upgrade takes two processes; here is one.
-
-    def stop_accepting(self) -> None:
-        self._accepted_until = trio.current_time() + LATE_S
-        self.supervisor.pool.drain()
-
-    def refuse_sessions(self) -> None:
-        self.supervisor.draining = True
-
-    def is_arriving(self) -> bool:
-        return False
-
-    def start_successor(self, attempt: str, argv: Sequence[str]) -> None:
-        raise AssertionError("nobody asks for it")
-
-    def pass_sockets(self, attempt: str) -> None:
-        raise AssertionError("nobody asks for it")
-
-    def end_attempt(self, attempt: str, why: str) -> None:
-        raise AssertionError("nobody asks for it")
-
-    def accepts(self) -> bool:
-        """A connection that was accepted just before the listener closed may be told of a little later."""
-        return trio.current_time() < self._accepted_until and not self.tether.is_cut and not self.stopped.is_set()
-
-    async def run(self) -> None:
-        await self.server.run()
-        self.stopped.set()
-
-    async def run_for_ever(self) -> None:
-        """What the daemon does beside its actors, until it is cancelled."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.sweeper.run)
-            nursery.start_soon(self.supervisor.pool.run)
-            if self.agents is not None:
-                nursery.start_soon(self.agents.run)
-
-    def is_quiet(self) -> bool:
-        """Nothing lives but what waits for the next login."""
-        return all(
-            isinstance(actor, SpareActor) or (isinstance(actor, ContainerActor) and actor.cell.owner.startswith("sp-"))
-            for actor in self.world.actors.values()
-        )
-
-
 class Run:
     """Everything of one seed."""
 
     def __init__(self, weather: Weather, folder: Path, watch: Watch) -> None:
         self.weather, self.folder, self.watch = weather, folder, watch
         self.living: set[str] = set()
-        self.fair = trio.Event()
+        dice = Random(f"services {weather.seed}")
+        self.fair, self.stop_now = trio.Event(), trio.Event()
+        self.customers: list[Customer] = []
+        self.daemon: Daemon  # the one that lives
         self.engine: FakeEngine
+        self.services = FakeServices(weather.operator, Failpoints(weather.services, dice), dice)
         self.was_killed = False  # before its time
         self._dice = Random(f"run {weather.seed}")
         # An engine that denies that there is a container: its program counts as killed.
         self._disturbed = any("wait_container" in line and "not_found" in line for line in weather.failpoints)
-
-    def tether(self) -> Tether:
-        return Tether(self.engine)
 
     async def main(self) -> None:
         weather = self.weather
@@ -192,58 +77,83 @@ class Run:
             self.engine = engine
             await self._set_up()
             async with trio.open_nursery() as outside:
-                for when, what in weather.events:
-                    outside.start_soon(self._engine_event, when, what)
+                self._begin_weather(outside)
                 for number, boot in enumerate(weather.boots):
                     await self._live(number, boot, outside)
                 outside.cancel_scope.cancel()
             expect(engine.alive == {FOREIGN}, f"containers at the end: {sorted(engine.alive)}")
         check_recordings(self.folder)
 
+    def tether(self) -> Tether:
+        return Tether(self.engine)
+
+    def _begin_weather(self, outside: trio.Nursery) -> None:
+        self.watch.on_enter = Pouncer(self, outside).entered
+        for when, what in self.weather.events:
+            outside.start_soon(self._engine_event, when, what)
+
     async def _set_up(self) -> None:
         """Images, a container of another instance, and then the weather."""
-        reference = self.weather.settings.docker.execution.container["Image"]
         self.engine.images["theirs"] = self.weather.image
-        if self.weather.image_is_local:
-            self.engine.images[reference] = self.weather.image
-        self.engine.registry[reference] = self.weather.registry or self.weather.image
+        for reference in dict.fromkeys(IMAGES):
+            if self.weather.image_is_local:
+                self.engine.images[reference] = self.weather.image
+            self.engine.registry[reference] = self.weather.registry or self.weather.image
         labels = {OURS: "another", "moorage.boot": "b0"}
         await self.engine.create_container(ContainerOrder(name=FOREIGN, token="theirs", image="theirs", labels=labels))
         for line in self.weather.failpoints:
             self.engine.failpoints.set(line)
+        if self.weather.agent_whims:
+            whims = Random(f"agents {self.weather.seed}")
+            self.engine.agent_whim = lambda: whims.choice(self.weather.agent_whims)
         self.engine.on_action = lambda method, action: self.watch.marks.update([f"engine {action.kind}"])
 
     async def _engine_event(self, when: float, what: str) -> None:
         await trio.sleep(when)
-        ours = sorted(name for name in self.engine.alive if name != FOREIGN)
-        if self.fair.is_set() or (not ours and not what.startswith("crash")):
+        if self.fair.is_set():
+            return
+        if not what.startswith("crash"):
+            self.upset(what)
             return
         self._disturbed = True
         self.watch.marks[f"event {what}"] += 1
+        self.engine.crash(self._dice.choice(BREAKS))
+        await trio.sleep(self._dice.choice((0.0, 0.5, 10.0)))
+        self.engine.restart(containers_die=what == "crash")
+
+    def upset(self, what: str, actor: str = "") -> None:
+        """Something happens to one container, to that of `actor` if there is one."""
+        ours = sorted(name for name in self.engine.alive if name != FOREIGN)
+        own = [name for name in ours if actor and name.removeprefix("moorage-")[:12] in actor]
+        if not ours:
+            return
+        self._disturbed = True
+        self.watch.marks[f"event {what}"] += 1
+        name = self._dice.choice(own or ours)
         match what:
             case "out of memory":
-                self.engine.out_of_memory(self._dice.choice(ours))
-            case "removed by somebody else":
-                self.engine.vanish(self._dice.choice(ours))
+                self.engine.out_of_memory(name)
+            case "streams break":
+                self.engine.break_streams(name, self._dice.choice(BREAKS))
             case _:
-                self.engine.crash(self._dice.choice(("", "connection reset by peer")))
-                await trio.sleep(self._dice.choice((0.0, 0.5, 10.0)))
-                self.engine.restart(containers_die=what == "crash")
+                self.engine.vanish(name)
 
     async def _live(self, number: int, boot: Boot, outside: trio.Nursery) -> None:
         """One life of the daemon, from its start to its end."""
         self._disturbed = self._disturbed or boot.end != "fair"
-        customers: list[Customer] = []
+        first = len(self.customers)
         try:
             async with trio.open_nursery() as nursery:
-                daemon = Daemon(self, number, nursery)
+                self.daemon = daemon = Daemon(self, number, nursery)
+                self.stop_now = trio.Event()
                 self._look_on(daemon)
                 nursery.start_soon(daemon.run)
                 nursery.start_soon(daemon.run_for_ever)
+                nursery.start_soon(self._reload, daemon)
                 async with trio.open_nursery() as clients:
                     for name in range(boot.clients):
-                        customers.append(Customer(daemon.supervisor, outside, self.weather, f"{number}.{name}"))
-                        clients.start_soon(customers[-1].live, self.fair, daemon.accepts)
+                        self.customers.append(self._customer(daemon, outside, f"{number}.{name}", boot.seconds))
+                        clients.start_soon(self.customers[-1].live, self.fair, daemon.accepts)
                     await self._end(daemon, boot, clients, outside)
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -252,11 +162,31 @@ class Run:
         daemon.instance.close()
         daemon.recorder.close()
         was_killed = self.was_killed or boot.end == "killed"
-        for visit in (visit for customer in customers for visit in customer.visits):
+        for visit in (visit for customer in self.customers[first:] for visit in customer.visits):
             self.watch.marks[check_told(visit, self._disturbed, was_killed)] += 1
 
+    def _customer(self, daemon: Daemon, outside: trio.Nursery, name: str, stop_s: float) -> Customer:
+        def mark(what: str) -> None:
+            self.watch.marks[what] += 1
+
+        return Customer(daemon.supervisor, self.services, outside, self.weather, name, stop_s, mark)
+
+    async def _reload(self, daemon: Daemon) -> None:
+        """The configuration is read again in bad weather, and once more while the daemon stops."""
+        started = trio.current_time()
+        for when, settings in self.weather.reloads:
+            await trio.sleep_until(started + when)
+            if not self.fair.is_set():
+                daemon.reload(settings)
+        await daemon.stopping.wait()
+        for _, settings in self.weather.reloads:
+            await trio.sleep(self._dice.choice((0.0, 0.05, 1.0, 3.0)))
+            daemon.reload(settings)
+
     async def _end(self, daemon: Daemon, boot: Boot, clients: trio.Nursery, outside: trio.Nursery) -> None:
-        await trio.sleep(boot.seconds)
+        earlier = self.stop_now if boot.end != "fair" else trio.Event()
+        with trio.move_on_after(boot.seconds):
+            await earlier.wait()
         self.watch.marks[f"daemon {boot.end}"] += 1
         match boot.end:
             case "killed":
@@ -273,6 +203,7 @@ class Run:
         """From here on nothing goes wrong; what hung is given up, as a healed engine's connections are."""
         hung = any(name in line and "hang" in line for name in UNBOUNDED for line in self.weather.failpoints)
         self.engine.heal()
+        self.services.heal()
         if hung:
             self._disturbed = True
             self.engine.crash()
@@ -301,23 +232,27 @@ class Run:
 
     async def _check_newcomer(self, daemon: Daemon, outside: trio.Nursery) -> None:
         """In fair weather a login has its program run, whatever was before."""
-        execution = self.weather.settings.docker.execution
+        settings = daemon.supervisor.settings
+        execution = settings.docker.execution
         runs = execution.image_pull_policy != "Never" or execution.container["Image"] in self.engine.images
-        newcomer = Newcomer(daemon.supervisor, outside)
+        newcomer = Newcomer(daemon.supervisor, self.services, outside, self.weather)
         with trio.move_on_after(PATIENCE_S) as patience:
-            status = await newcomer.run("exit 7")
+            status, job = await newcomer.run(EXIT_7)
         if patience.cancelled_caught:
             raise Stuck("in fair weather a newcomer is not served")
-        expect(status == (7 if runs else 125), f"in fair weather a newcomer gets {status}")
+        wanted = job.status if runs else NOT_RUN
+        expect(status in (wanted, None), f"in fair weather a newcomer gets {status}, not {wanted}")
         newcomer.disconnect()
 
     async def _stop(self, daemon: Daemon, in_haste: bool) -> None:
+        if self.weather.reloads and self._dice.random() < 0.5:
+            daemon.reload(self.weather.reloads[0][1])
+        daemon.stopping.set()
         daemon.server.post(ShutdownWanted(why="TERM"))
         if in_haste:
             await trio.sleep(self._dice.choice((0.0, 0.3, 2.0)))
             daemon.server.post(ShutdownWanted(why="TERM again"))
-        shutdown = self.weather.settings.shutdown
-        with trio.move_on_after(shutdown.grace + shutdown.kill + GONE_S + 5.0) as patience:
+        with trio.move_on_after(max(GRACE_S) + max(KILL_S) + GONE_S + 5.0) as patience:
             await daemon.stopped.wait()
         if patience.cancelled_caught:
             raise Stuck(f"the daemon does not stop: {daemon.server.cell.state}, {_describe(daemon.world)}")
@@ -338,16 +273,9 @@ class Run:
 
         def waiting(actor: str) -> int:
             found = daemon.world.actors.get(actor)
-            return found.statistics()["mailbox"] if found is not None else 0
+            return found.waiting if found is not None else 0
 
         self.watch.on_final, self.watch.waiting = on_final, waiting
-
-
-def _agents(run: "Run") -> BroughtAgents:
-    """As after a probe: the link through attached stdio, which needs no files."""
-    agents = BroughtAgents(b"", "simulated" * 2, run.folder / "links")
-    agents.kind = "attach"
-    return agents
 
 
 async def _until(holds: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:

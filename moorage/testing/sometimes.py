@@ -10,24 +10,21 @@ from fsm.kernel import Row
 from fsm.machines import KINDS
 from moorage.testing.checkers import ENDS
 from moorage.testing.weather import CLASSES, ENGINE_EVENTS, End
+from protocol.auth import Reply
 
 # Why whole runs cannot get to a row. The walks of each machine reach it all the same.
 EXPLAINED: Mapping[str, str] = {
     "SV0102": "the composition says that it listens before anybody can ask it to stop",
-    "CN0608": "the server drains once",
+    "SS0130": "it is the word of dockerrun.config, which is read into the settings of another backend",
     "SS0205": "who is told of a container's end was told of its start before",
+    "CN0614": "who drains refuses sessions for that, or for the limit in time, before it looks at shares",
+    "CT1111": "whoever has claimed it tells it of the server's end after it has landed",
     "IM0502": "the last line of a pull is told before its failure",
-    "SP0204": "the pool looks at spares that are ready, and no configuration changes in a run",
-    "SP0304": "no image changes in a run",
-    "CT1107": "the server terminates once",
 }
-POLICY = "the security policy speaks in actors/ssh, which has no part in this"
-NO_FILE = "no configuration is read again in a run"
-LOGIN = "logins are driven by actors/ssh too"
-LOGIN_GUARDS = frozenset({"may_not_choose", "has_no_settings"})  # what the auth machine has found out
-POLICY_GUARDS = frozenset(
-    {"policy_refuses", "no_forward", "no_reverse", "sessions_suffice", "no_x11", "no_exec", "no_shell", "no_subsystem"}
-    | {"commands_are_off", "env_is_too_small"}
+CROSSED = "what crosses a dropped attempt is heard before anything that comes of the next one, which is no code"
+CROSSING_STATES = frozenset(
+    {"CHECKING_AGAIN", "PROMPTING", "SHOWING", "POLLING", "PENDING", "AUTHORIZING", "AUTHORIZING_AGAIN"}
+    | {"CONFIGURING", "CONFIGURING_AGAIN"}
 )
 UPGRADE = "an upgrade takes two processes, and this is one"
 SUCCESSION = frozenset({"UpgradeWanted", "SuccessorCame", "SuccessorReady", "SuccessorFailed"})
@@ -51,12 +48,9 @@ def why_never(row: Row) -> str:
         return NOT_RUNNING
     if event in SUCCESSION or row.state.name in ("UPGRADING", "RETIRING"):
         return UPGRADE
-    if event in ("ReloadWanted", "SettingsRead", "SettingsRefused"):
-        return NO_FILE
-    if row.id[:2] == "AU" or getattr(row.when, "__name__", "") in LOGIN_GUARDS:
-        return LOGIN
-    if event == "CommandForced" or getattr(row.when, "__name__", "") in POLICY_GUARDS:
-        return POLICY
+    is_crossing = event in ("Answered", "AskFailed") and row.state.name in CROSSING_STATES
+    if row.id[:2] == "AU" and is_crossing and (row.when is None or row.when.__name__ == "is_stale") and row.do is None:
+        return CROSSED
     return EXPLAINED.get(row.id, "")
 
 
@@ -72,7 +66,8 @@ def wanted() -> list[str]:
     engine = [f"engine {kind}" for kind in ("fail", "lose", "delay", "hang", "late")]
     events = [f"event {what}" for what in ENGINE_EVENTS]
     daemons = [f"daemon {end}" for end in get_args(End)]
-    return [*reached, *faults, *engine, *events, *daemons, *ENDS]
+    logins = [f"login {reply}" for reply in (*get_args(Reply), "dropped")]
+    return [*reached, *faults, *engine, *events, *daemons, *logins, *ENDS]
 
 
 def missing(marks: Mapping[str, int]) -> list[str]:

@@ -13,7 +13,7 @@ from actors.supervisor import Supervisor
 from actors.sweep import PERIOD_S, WATCH_LOOKS, WATCH_PERIOD_S, Sweeper
 from actors.world import World
 from moorage.testing import FakeEngine
-from moorage.testing.simulation import SimulatedInstance
+from moorage.testing.simulated_daemon import SimulatedInstance
 from protocol.ledger import Header
 from protocol.settings import GUEST_IMAGE, Settings
 

@@ -19,7 +19,8 @@ from moorage.testing.checkers import Watch
 from moorage.testing.engine import FakeEngine
 from moorage.testing.fake_container import hang_up
 from moorage.testing.schedule import seeded_schedule
-from moorage.testing.simulation import FOREIGN, Daemon, Killed, Run, Tether
+from moorage.testing.simulated_daemon import Daemon, Killed, Tether
+from moorage.testing.simulation import FOREIGN, Run
 from moorage.testing.weather import UNBOUNDED, Boot, Weather, draw
 from protocol.base import Event
 from protocol.settings import Pool
@@ -145,8 +146,7 @@ class CrashRun(Run):
         ) as self.engine:
             await self._set_up()
             async with trio.open_nursery() as outside:
-                for when, what in weather.events:
-                    outside.start_soon(self._engine_event, when, what)
+                self._begin_weather(outside)
                 for number, boot in enumerate(weather.boots):
                     await self._live(number, boot, outside)
                     if self.watch.row:
@@ -165,6 +165,7 @@ class CrashRun(Run):
         left = tuple(self._ours())
         self.fair.set()
         self.engine.heal()
+        self.services.heal()
         self.engine.restart(containers_die=False)
         execution = replace(self.weather.settings.docker, pool=Pool())
         self.weather = replace(self.weather, settings=replace(self.weather.settings, docker=execution))
