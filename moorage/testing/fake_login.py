@@ -173,8 +173,10 @@ class FakeLogin:
         if factor == "publickey":
             own = self._name.encode()
             data = own if right or dice.random() < 0.4 else dice.choice((b"other", b"other", b""))
-            if dice.random() < 0.5 and not await login.key_shown(data, b"", b""):
-                return False
+            if dice.random() < 0.5:
+                if not await login.key_shown(data, b"", b""):
+                    return False
+                self.on_reply(login.reply)
             signature = SIGNED if right or dice.random() < 0.5 else b"forged"
             if self._client.lost.is_set():
                 raise LetGo
