@@ -3,14 +3,13 @@ nothing inherited, an account of its own, and an end to its time and to its outp
 
 import os
 import pwd
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import trio
 
+from actors.child import process_group
 from actors.ports import OutsideFault
 from protocol.settings import Settings
 from protocol.settings_auth import KeysCommand
@@ -64,30 +63,31 @@ async def run_keys_command(settings: KeysCommand, tokens: Mapping[str, str]) -> 
     )
     if os.geteuid() != 0:
         account = {}  # it is ours already, or cannot be had
+    process = None
     try:
-        process = await trio.lowlevel.open_process(
-            expand(settings.command, tokens),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-            **account,
-        )
+        async with process_group() as group:
+            process = await trio.lowlevel.open_process(
+                expand(settings.command, tokens),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=ENVIRONMENT,
+                cwd="/",
+                process_group=group,
+                **account,
+            )
+            with trio.fail_after(settings.timeout):
+                output = await _output(process)
+                status = await process.wait()
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise OutsideFault(
             "denied", f"the command cannot be run: {getattr(error, 'strerror', None) or error}"
         ) from None
-    output = b""
-    try:
-        with trio.fail_after(settings.timeout):
-            output = await _output(process)
-            status = await process.wait()
     except trio.TooSlowError:
         raise OutsideFault("denied", f"the command took longer than {settings.timeout:g} s") from None
     finally:
-        await _end(process)
+        if process is not None:
+            await _reap(process)
     return output.decode("utf-8", "replace") if status == 0 else ""
 
 
@@ -101,11 +101,8 @@ async def _output(process: trio.Process) -> bytes:
     return bytes(output)
 
 
-async def _end(process: trio.Process) -> None:
-    """Whatever it has started ends with it. Once it is reaped its number may be somebody else's."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+async def _reap(process: trio.Process) -> None:
+    """It has ended, with its group at the latest."""
     with trio.CancelScope(shield=True):
         await process.wait()
         if process.stdout is not None:

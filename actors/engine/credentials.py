@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from actors.child import process_group
 from actors.engine.faults import one_line
 from protocol.settings import RegistryAuth
 
@@ -133,10 +134,11 @@ class Credentials:
         program = f"docker-credential-{helper}"
         try:
             with trio.fail_after(HELPER_SECONDS_MAX):
-                done = await trio.run_process(
-                    [program, "get"], stdin=_server_address(registry).encode(), capture_stdout=True,
-                    capture_stderr=True, check=False,
-                )  # fmt: skip
+                async with process_group() as group:
+                    done = await trio.run_process(
+                        [program, "get"], stdin=_server_address(registry).encode(), capture_stdout=True,
+                        capture_stderr=True, check=False, process_group=group,
+                    )  # fmt: skip
             if done.returncode == 0:
                 return from_helper(done.stdout, registry)
             if HELPER_NOT_FOUND in done.stdout.decode(errors="replace"):
