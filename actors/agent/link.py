@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-from actors.agent.program import NOT_TO_BE_RUN, WINDOW_BYTES, Hear, Served, spawn_frame
+from actors.agent.program import INPUT_BYTES_MAX, NOT_TO_BE_RUN, OUTPUT_BYTES_MAX, Hear, Served, spawn_frame
 from actors.ports import ContainerOrder, Sink, SpawnOrder, Stream
 from protocol.container import AgentGreeted, LinkLost
 from protocol.frame_types import AgentHello, Err, Frame, HostHello, Ping
@@ -90,7 +90,7 @@ class Link:
             wire.close()
             return
         self._wire = wire
-        self.send(encode(HostHello(window=WINDOW_BYTES, heartbeat_ms=SILENCE_MS if self._beats else 0)))
+        self.send(encode(HostHello(window=OUTPUT_BYTES_MAX, heartbeat_ms=SILENCE_MS if self._beats else 0)))
 
     def feed(self, data: bytes | memoryview) -> None:
         """From the agent. What breaks the rules ends the link."""
@@ -158,7 +158,7 @@ class Link:
             if not hmac.compare_digest(frame.token, self._token.encode()):
                 self._end("its agent does not know the token")
                 return
-            self._window, self._greeted = min(frame.window, WINDOW_BYTES), True
+            self._window, self._greeted = min(frame.window, INPUT_BYTES_MAX), True
             if self._hear is not None:
                 self._hear(AgentGreeted())
         elif frame.channel == 0:

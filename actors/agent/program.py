@@ -31,8 +31,9 @@ from protocol.frame_types import (
 from protocol.frames import FrameError, data_header, encode
 from protocol.session import ProgramExited, ProgramSpawned, SpawnFailed
 
-WINDOW_BYTES = 1024 * 1024  # what each output of a program may send before we take it
-RETURN_BYTES = WINDOW_BYTES // 4  # credit goes back in pieces of this size
+INPUT_BYTES_MAX = 1024 * 1024  # of a program's stdin, on its way; it waits in the agent, not here
+OUTPUT_BYTES_MAX = 256 * 1024  # of each output, on its way: what is held for a client that does not read
+RETURN_BYTES = OUTPUT_BYTES_MAX // 2  # credit goes back in pieces of this size
 HELD_BYTES_LOW = 64 * 1024
 SIGNAL_NAMES = {number: name for name, number in SIGNALS.items()}
 MODE_BYTES = 5
@@ -220,7 +221,7 @@ class Served:
 
     def _output(self, stream: int, data: bytes | memoryview) -> None:
         self._owed[stream] += len(data)
-        if self._owed[stream] > WINDOW_BYTES:
+        if self._owed[stream] > OUTPUT_BYTES_MAX:
             raise FrameError(f"more output on channel {self.channel} than it may send")
         if not self._silent:
             self._sink.output(data, stream == STDERR)

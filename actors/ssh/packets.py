@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MERGE_BYTES_MAX = 1024  # held-back data in pieces smaller than this is put together
+KEPT_TIMES_MAX = 4  # held-back data may keep alive so many times its own size
 PADDING_BYTES_MIN = 4
 
 
@@ -146,6 +147,14 @@ class PacketChannel(Quiet, asyncssh.SSHServerChannel[bytes]):
             self._send_buf.append((memoryview(data), datatype))  # type: ignore[arg-type]
             self._send_buf_len += len(data)
             self._flush_send_buf()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """What waits is a view, and would keep all that was read together with it: a thousand times as much."""
+        if self._send_buf:
+            rest, kind = cast(tuple[memoryview, int | None], self._send_buf[-1])
+            if len(rest) * KEPT_TIMES_MAX < len(rest.obj):  # type: ignore[arg-type]
+                self._send_buf[-1] = (memoryview(bytes(rest)), kind)  # type: ignore[assignment]
 
     def _send_next(self) -> None:
         """Of the first data that waits, what the client's window takes."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actors.agent.link import SILENCE_MS, UNREAD_BYTES_MAX
-from actors.agent.program import RETURN_BYTES, WINDOW_BYTES
+from actors.agent.program import INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, RETURN_BYTES
 from actors.ports import SpawnOrder
 from protocol.base import Size
 from protocol.container import AgentGreeted, LinkLost
@@ -52,7 +52,7 @@ def output(channel: int, size: int, stream: int = STDOUT) -> list[Frame]:
 
 def test_both_say_hello() -> None:
     peer = Peer()
-    assert peer.read() == [HostHello(window=WINDOW_BYTES, heartbeat_ms=0)]
+    assert peer.read() == [HostHello(window=OUTPUT_BYTES_MAX, heartbeat_ms=0)]
     assert peer.heard == []
     peer.greet()
     assert peer.heard == [AgentGreeted()]
@@ -60,7 +60,7 @@ def test_both_say_hello() -> None:
 
 def test_an_attached_link_beats() -> None:
     peer = Peer(beats=True)
-    assert peer.read() == [HostHello(window=WINDOW_BYTES, heartbeat_ms=SILENCE_MS)]
+    assert peer.read() == [HostHello(window=OUTPUT_BYTES_MAX, heartbeat_ms=SILENCE_MS)]
     peer.link.beat()
     assert peer.read() == []  # it has not said hello yet
     peer.greet()
@@ -280,10 +280,10 @@ def test_a_paused_sink_gives_no_credit_until_it_goes_on() -> None:
     peer = Peer().greet()
     session, served = peer.spawn()
     served.pause_output()  # type: ignore[attr-defined]
-    peer.say(*output(1, WINDOW_BYTES))
-    assert peer.read() == [] and len(session.out) == WINDOW_BYTES
+    peer.say(*output(1, OUTPUT_BYTES_MAX))
+    assert peer.read() == [] and len(session.out) == OUTPUT_BYTES_MAX
     served.resume_output()  # type: ignore[attr-defined]
-    assert peer.read() == [Credit(channel=1, stream=STDOUT, bytes=WINDOW_BYTES)]
+    assert peer.read() == [Credit(channel=1, stream=STDOUT, bytes=OUTPUT_BYTES_MAX)]
     assert not peer.closed
 
 
@@ -291,16 +291,16 @@ def test_more_output_than_its_credit_ends_the_link() -> None:
     peer = Peer().greet()
     session, served = peer.spawn()
     served.pause_output()  # type: ignore[attr-defined]
-    peer.say(*output(1, WINDOW_BYTES + 1))
+    peer.say(*output(1, OUTPUT_BYTES_MAX + 1))
     assert peer.closed and "more output on channel 1 than it may send" in peer.why
-    assert len(session.out) <= WINDOW_BYTES
+    assert len(session.out) <= OUTPUT_BYTES_MAX
 
 
 def test_output_after_our_close_is_bounded_too() -> None:
     peer = Peer().greet()
     session, served = peer.spawn()
     served.close()  # type: ignore[attr-defined]
-    peer.say(*output(1, WINDOW_BYTES + 1))
+    peer.say(*output(1, OUTPUT_BYTES_MAX + 1))
     assert peer.closed and not session.out
 
 
@@ -335,7 +335,7 @@ def test_a_window_beyond_ours_is_not_used() -> None:
     peer = Peer().greet(window=16 * 1024 * 1024)
     _, served = peer.spawn()
     served.write(bytes(4 * 1024 * 1024))  # type: ignore[attr-defined]
-    assert len(stdin_of(peer.read())) == WINDOW_BYTES
+    assert len(stdin_of(peer.read())) == INPUT_BYTES_MAX
 
 
 def test_stdin_that_nobody_reads_is_thrown_away() -> None:

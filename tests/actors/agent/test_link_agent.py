@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from actors.agent.program import OUTPUT_BYTES_MAX
 from actors.ports import SpawnOrder
 from moorage.agent_binary import AgentBinary
 from protocol.base import Event, Size
@@ -90,7 +91,7 @@ async def test_a_slow_reader_stops_the_program_and_no_other(agent: Agent) -> Non
     slow.served.pause_output()
     await slow.until(ProgramSpawned)
     assert (await shell(agent, "exit 3").end()).status == 3  # its bytes do not stand in the other's way
-    assert slow.sink.size <= 1024 * 1024 and slow.sink.err == b""
+    assert slow.sink.size <= OUTPUT_BYTES_MAX and slow.sink.err == b""
     slow.served.resume_output()
     assert await slow.end() == ProgramExited()
     assert slow.sink.size == 8_000_000 + len(b"done\n")

@@ -14,6 +14,7 @@ import pytest_trio
 import trio
 
 from actors.agent.link import Link
+from actors.agent.program import OUTPUT_BYTES_MAX
 from actors.agent.socket import NAME, LinkSocket
 from actors.bridge import aio
 from actors.ports import ContainerOrder
@@ -85,7 +86,7 @@ async def test_the_agent_is_let_in_and_the_listener_is_gone(place: Place) -> Non
         await place.until_heard()
         assert place.heard == [AgentGreeted()]
         assert list(FrameDecoder("host").feed(await stream.receive_some())) == [
-            HostHello(window=1024 * 1024, heartbeat_ms=0)
+            HostHello(window=OUTPUT_BYTES_MAX, heartbeat_ms=0)
         ]
         assert not place.path.exists()
         with pytest.raises(OSError):

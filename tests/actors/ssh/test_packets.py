@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.ssh.overrides import Wire
-from actors.ssh.packets import MERGE_BYTES_MAX, Gcm
+from actors.ssh.packets import KEPT_TIMES_MAX, MERGE_BYTES_MAX, Gcm
 from protocol.connection import Disconnected
 from protocol.session import ProgramWanted
 from tests.actors.ssh.host import FakeSession, Host, aio, open_host
@@ -140,4 +140,34 @@ async def test_output_that_is_held_back_in_small_pieces_is_put_together() -> Non
         await channel.log.closed.wait()
         expected = bytes(DATA[at] for at in range(20_000) if at % 8000 != 7999)
         assert channel.log.stdout == expected and len(channel.log.stderr) == 2
+    assert host.supervisor.crashes == []
+
+
+@pytest.mark.trio
+async def test_output_that_is_held_back_keeps_little_else_alive() -> None:
+    """It is a view of what was read at once, and most of that may have been other programs' and is gone."""
+    ready, pieces, kept = trio.Event(), 30, 0
+
+    async def trickle(session: FakeSession, wanted: ProgramWanted) -> None:
+        nonlocal kept
+        wire: Wire = session.channel._wire  # type: ignore[attr-defined]
+        for at in range(pieces):
+            read_at_once = DATA[at : at + 256 * 1024]
+            session.channel.write(memoryview(read_at_once)[: MERGE_BYTES_MAX + 1], False)
+        kept = sum(len(data.obj) for data, _ in wire._send_buf)  # type: ignore[attr-defined]
+        assert session.channel.unsent_bytes() == pieces * (MERGE_BYTES_MAX + 1) - 10
+        ready.set()
+        session.finish(0)
+
+    async with open_host(script=trickle) as host, host.client() as client:
+        channel = await client.channel(window=10)
+        channel.pause_reading()
+        assert await channel.ask(b"shell")
+        await ready.wait()
+        assert kept <= KEPT_TIMES_MAX * pieces * (MERGE_BYTES_MAX + 1)
+        channel.resume_reading()
+        channel._recv_window = 1 << 20
+        channel.send_packet(93, (1 << 20).to_bytes(4, "big"))
+        await channel.log.closed.wait()
+        assert channel.log.stdout == b"".join(DATA[at : at + MERGE_BYTES_MAX + 1] for at in range(pieces))
     assert host.supervisor.crashes == []
