@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import msgspec
 import trio
@@ -40,13 +41,24 @@ class Attempt:
         self.cleared, self.ended = trio.Event(), trio.Event()
 
 
+class Replaced(NamedTuple):
+    """The process that we have started and that has taken our place. `descriptor` is a pidfd."""
+
+    pid: int
+    descriptor: int
+
+
 class Upgrades:
-    """`post` is the server actor's, `start` runs a task, `listen` is the setting that `sockets` were opened for."""
+    """`post` is the server actor's, `start` runs a task, `listen` is the setting that `sockets` were opened for.
+
+    `replaced_by`: who has taken our place; None if nobody, or one that somebody else has started.
+    """
 
     def __init__(
         self, boot: str, start: Callable[..., None], listen: str, sockets: Callable[[], Sequence[socket.socket]]
     ) -> None:
         self.post: Callable[[Event], None] = lambda event: None
+        self.replaced_by: Replaced | None = None
         self._boot, self._start, self._listen, self._sockets = boot, start, listen, sockets
         self._attempts: dict[str, Attempt] = {}
         self._count = 0
@@ -137,7 +149,8 @@ class Upgrades:
         """From its start to the end of the attempt, which may be its own end."""
         with self._talking():
             try:
-                process = os.pidfd_open(await start_process(argv, {ATTEMPT_ENV: attempt.id}))
+                pid = await start_process(argv, {ATTEMPT_ENV: attempt.id})
+                process = os.pidfd_open(pid)
             except ProcessLookupError:  # nobody's child is not waited for: it may have gone already
                 self.post(SuccessorFailed(attempt=attempt.id, why=ENDED))
                 return
@@ -153,8 +166,11 @@ class Upgrades:
                 if attempt.why:
                     with suppress(ProcessLookupError):
                         signal.pidfd_send_signal(process, signal.SIGTERM)
+                else:
+                    self.replaced_by = Replaced(pid, process)
             finally:
-                os.close(process)
+                if self.replaced_by is None:
+                    os.close(process)
 
     async def _tell_of_end(self, process: int, attempt: Attempt) -> None:
         await trio.lowlevel.wait_readable(process)

@@ -4,10 +4,9 @@
 """
 
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -30,6 +29,7 @@ from actors.ssh.listener import Listener, error_handler, open_listener
 from actors.supervisor import Supervisor
 from actors.sweep import Sweeper
 from actors.takeover import Predecessor
+from actors.upgrade import Replaced
 from actors.world import Say, World
 from moorage import process
 from moorage.agent_binary import agent_binary
@@ -39,6 +39,7 @@ from moorage.logs import Log, LogUnavailable
 from moorage.recording import open_recorder
 from moorage.reloading import Adopted, reloads_of
 from moorage.service_manager import ServiceManager, inherited_sockets
+from moorage.signals import HEEDED, follow, heed, note_foreground
 from moorage.succession import Port, control, predecessor_of, replace_it
 from moorage.version import VERSION
 from protocol import codes
@@ -89,6 +90,11 @@ class Server:
     def port(self) -> int:
         """The first address's port."""
         return self.addresses[0][1]
+
+    @property
+    def replaced_by(self) -> Replaced | None:
+        """The process that was started to take this one's place, and has taken it."""
+        return self._port.replaced_by
 
     def shutdown(self, why: str) -> None:
         """Begin to end: stop accepting, let sessions end within the grace. A second call makes haste."""
@@ -368,21 +374,13 @@ async def _serve_until_stopped(
     manager = ServiceManager()
     say, sockets = manager.told(log.write), inherited_sockets()
     served = serve(settings, say=say, reread=reread, adopted=adopted, sockets=sockets, take_over=take_over)
-    async with served as server, trio.open_nursery() as nursery:
-        nursery.start_soon(_heed_signals, server, log, manager)
-        nursery.start_soon(manager.watch, server.prove_alive)
-        on_ready(server.addresses)
-        await server.wait_stopped()
-        nursery.cancel_scope.cancel()
-
-
-async def _heed_signals(server: Server, log: Log, manager: ServiceManager) -> None:
-    """INT and TERM end the server, a second one makes haste; HUP reopens the log and reads the configuration again."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async for number in signals:
-            if number == signal.SIGHUP:
-                log.reopen()
-                manager.reloading()
-                server.reloads.want(signal.Signals(number).name)
-            else:
-                server.shutdown(signal.Signals(number).name)
+    note_foreground()
+    with ExitStack() as stack:
+        async with served as server, trio.open_nursery() as nursery:
+            signals = stack.enter_context(trio.open_signal_receiver(*HEEDED))
+            nursery.start_soon(heed, signals, server, log, manager)
+            nursery.start_soon(manager.watch, server.prove_alive)
+            on_ready(server.addresses)
+            await server.wait_stopped()
+            nursery.cancel_scope.cancel()
+        await follow(signals, server)

@@ -129,7 +129,7 @@ def until(what: Any, holds: Any) -> None:
         time.sleep(0.02)
 
 
-def configure(folder: Path, image: str, how: dict[str, Any], pool: int) -> None:
+def configure(folder: Path, image: str, how: dict[str, Any], pool: int, engine: str = "") -> None:
     execution = {
         "container": {"Image": image, "Volumes": {"/of-its-own": {}}}, "host": {"NetworkMode": "none"},
         "imagePullPolicy": "IfNotPresent", **how,
@@ -137,7 +137,11 @@ def configure(folder: Path, image: str, how: dict[str, Any], pool: int) -> None:
     settings = {
         "ssh": {"listen": "127.0.0.1:0", "hostkeys": ["host_key"]},
         "log": {"level": "debug"},
-        "docker": {"execution": execution, "pool": {"size": pool}},
+        "docker": {
+            "execution": execution,
+            "pool": {"size": pool},
+            **({"connection": {"host": engine}} if engine else {}),
+        },
         "auth": {"users": {USER: {"authorizedKeys": ["user_key.pub"]}}},
         "shutdown": {"grace": "30s", "kill": "5s"},
         "state": "state",
@@ -172,10 +176,14 @@ class Client:
                     self.process.kill()
                     time.sleep(1.0 if "TERM" in then else 0.0)
                 case "end":
-                    assert self.process.stdin is not None
-                    with suppress(BrokenPipeError):
-                        self.process.stdin.write(b"go on\n")
-                        self.process.stdin.flush()
+                    self.go_on()
+
+    def go_on(self) -> None:
+        """Its program ends."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(b"go on\n")
+            self.process.stdin.flush()
 
     def close(self) -> None:
         self.process.kill()
