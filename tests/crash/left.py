@@ -10,10 +10,13 @@ AGENT = "moorage-agent-"  # the agent's volume is kept for the next container, a
 
 
 class Before:
-    """A daemon's containers and their volumes, as far as they have been seen; those of its next life count too."""
+    """A daemon's containers and their volumes, as far as they have been seen; those of its next life count too.
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
+    `engine`: the address of one that is not the usual one.
+    """
+
+    def __init__(self, state: Path, engine: str = "") -> None:
+        self.state, self.engine = state, engine
         self.ids: set[str] = set()
         self.volumes: set[str] = set()
 
@@ -23,11 +26,11 @@ class Before:
         return path.read_text().strip() if path.exists() else ""
 
     def names(self) -> set[str]:
-        return outside.names({"moorage.instance": self.instance}) if self.instance else set()
+        return outside.names({"moorage.instance": self.instance}, self.engine) if self.instance else set()
 
     def note(self) -> None:
         for name in self.names():
-            status, found = outside.call("GET", f"/containers/{name}/json")
+            status, found = outside.call("GET", f"/containers/{name}/json", host=self.engine)
             if status == 200:
                 self.ids.add(found["Id"])
                 mounts = [one["Name"] for one in found["Mounts"] if one["Type"] == "volume"]
@@ -40,7 +43,7 @@ class Before:
     def left(self) -> list[str]:
         """Empty when nothing is."""
         self.note()
-        volumes = [one for one in self.volumes if outside.call("GET", f"/volumes/{one}")[0] == 200]
+        volumes = [one for one in self.volumes if outside.call("GET", f"/volumes/{one}", host=self.engine)[0] == 200]
         return [*self.names(), *_alive(self.ids), *volumes, *_dead(self.state / "boots")]
 
 
