@@ -10,22 +10,24 @@ from urllib.parse import quote, urlencode, urlsplit
 from actors.engine.find import find_engine
 
 
-def call(method: str, path: str, body: Any = None, host: str = "") -> tuple[int, Any]:
-    """One request to the engine: status, and the answer as JSON (None if it is empty)."""
+def call(method: str, path: str, body: Any = None, host: str = "", seconds: float = 30) -> tuple[int, Any]:
+    """One request to the engine: status, and the answer as JSON (None if it is empty). Raises TimeoutError."""
     text = None if body is None else json.dumps(body)
-    status, said = send(method, path, text, "application/json", host)
+    status, said = send(method, path, text, "application/json", host, seconds)
     return status, json.loads(said) if said else None
 
 
-def send(method: str, path: str, body: str | bytes | None, kind: str, host: str = "") -> tuple[int, bytes]:
+def send(
+    method: str, path: str, body: str | bytes | None, kind: str, host: str = "", seconds: float = 30
+) -> tuple[int, bytes]:
     parts = urlsplit(find_engine(host))
     if parts.scheme == "unix":
-        connection = http.client.HTTPConnection("engine", timeout=30)
+        connection = http.client.HTTPConnection("engine", timeout=seconds)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(30)
+        connection.sock.settimeout(seconds)
         connection.sock.connect(parts.path)
     else:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)
     try:
         connection.request(method, path, body, {"Content-Type": kind})
         answer = connection.getresponse()

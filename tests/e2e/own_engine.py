@@ -112,7 +112,10 @@ class OwnDockerd:
         """End it and all that it started."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(30)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(30)
+            self._process.kill()  # it may have locked itself up
+            self._process.wait()
         for shim in self._shims():  # of containers that a killed dockerd has left
             children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
             for pid in (*map(int, children), shim):

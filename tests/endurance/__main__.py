@@ -8,6 +8,9 @@ import argparse
 import statistics
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,15 +20,18 @@ from msgspec import Struct
 
 from actors.bridge import open_loop
 from actors.engine.client import KEEP_ALIVE_SECONDS
+from tests.e2e import outside
 from tests.e2e.harness import Keys
 from tests.e2e.own_engine import OwnDockerd, own_dockerd
 from tests.endurance.place import POOL, Daemon, daemon, freeze, guest_image
 from tests.endurance.work import SLACK_S, Load, worker
 
+BREAKS = trio.Lock()
 WORKERS = 5  # for each daemon
 SAMPLE_S = 5.0
 REST_S_MAX = 300.0
 RSS_GROWTH_MAX = 1.10  # from the second rest to the last
+HANGS_S = 60.0
 TAKES = ("rss_bytes", "files", "tasks")
 
 
@@ -81,6 +87,32 @@ async def sample_all(watched: Sequence[Watched]) -> None:
 
 async def break_engine(dockerd: OwnDockerd, watched: Sequence[Watched], kind: str) -> None:
     """Kill and start again, or freeze for a while."""
+    async with BREAKS:
+        await _break_engine(dockerd, watched, kind)
+
+
+async def cure_engine(dockerd: OwnDockerd, watched: Sequence[Watched]) -> None:
+    """A dockerd 20.10 may lock itself up in its network code for ever. Then it is killed, as an operator would."""
+    while True:
+        await trio.sleep(HANGS_S / 4)
+        if await _hangs(dockerd, watched):
+            await break_engine(dockerd, watched, "hung")
+
+
+async def _hangs(dockerd: OwnDockerd, watched: Sequence[Watched]) -> bool:
+    """Does it list a container, and not answer for a minute what that is?"""
+    for one in watched:
+        with suppress(OSError, HTTPException):  # killed just now
+            for name in await trio.to_thread.run_sync(one.daemon.containers):
+                try:
+                    ask = partial(outside.call, "GET", f"/containers/{name}/json", host=dockerd.host, seconds=HANGS_S)
+                    await trio.to_thread.run_sync(ask)
+                except TimeoutError:
+                    return True
+    return False
+
+
+async def _break_engine(dockerd: OwnDockerd, watched: Sequence[Watched], kind: str) -> None:
     span = [trio.current_time(), float("inf")]
     for one in watched:
         one.load.faults.append(span)
@@ -113,6 +145,7 @@ async def run(minutes: float, cycle_s: float, folder: Path) -> bool:
                     for _ in range(WORKERS):
                         nursery.start_soon(worker, it.load)
                 nursery.start_soon(sample_all, watched)
+                nursery.start_soon(cure_engine, dockerd, watched)
                 stuck = await _cycles(minutes * 60, cycle_s, dockerd, watched)
                 nursery.cancel_scope.cancel()
             return report(watched, stuck)
