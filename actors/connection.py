@@ -20,7 +20,9 @@ from protocol.connection import (
     SessionOpened,
     StartTimer,
 )
+from protocol.container import ContainerLanded
 from protocol.limits import LimitReached
+from protocol.session import SessionState
 from protocol.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,14 +69,17 @@ class ConnectionActor(Actor):
             self.reached = event.reached
         # Counted here and not by the machine, which hears of a session a turn later: several may open in one.
         self.open_now += isinstance(event, SessionOpened) - isinstance(event, SessionEnded)
-        if isinstance(event, Authenticated | SessionOpened | SessionEnded):
+        if isinstance(event, Authenticated | SessionOpened | SessionEnded | ContainerLanded):
             self._stirred_at = trio.current_time()
         super().post(event)
 
     def idle_s(self) -> float:
-        """How long no session has come or gone, and none has moved a byte."""
-        sessions = [self.world.actors.get(session) for session in self.cell.sessions]
-        moved = [actor.pump.moved_at for actor in sessions if isinstance(actor, SessionActor)]
+        """How long no session has come or gone, none has moved a byte, and none has waited for its container."""
+        found = [self.world.actors.get(session) for session in self.cell.sessions]
+        sessions = [actor for actor in found if isinstance(actor, SessionActor)]
+        if any(actor.cell.state == SessionState.LANDING.name for actor in sessions):
+            return 0.0
+        moved = [actor.pump.moved_at for actor in sessions]
         return trio.current_time() - max([self._stirred_at, *moved])
 
     def perform(self, effect: Effect) -> None:

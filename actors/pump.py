@@ -19,7 +19,7 @@ class Pump:
 
     Everything runs in the loop's thread and nothing blocks. `report` gets `InputEnded` when the program's stdin is
     half-closed, and `OutputEnded` once all output is on its way to the client; each at most once. `moved_at`: when the
-    last byte came by.
+    last byte, or the stream itself, came by.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Pump:
             stream.close()
             return
         self._stream = stream
+        self.moved_at = self._clock()
         if self._output_paused:
             stream.pause_output()
         if self._input_ended:

@@ -7,6 +7,7 @@ from typing import Any
 import asyncssh
 import trio
 
+from moorage.testing import FakeImage
 from protocol.settings_limits import AddressShare, Limits, LoginRate, Share
 from tests.e2e.harness import Client, Done, Harness
 from tests.e2e.runs import Setup, run
@@ -206,6 +207,26 @@ async def moving(setup: Setup) -> None:
         done = await Client.wait(None, process)  # type: ignore[arg-type]
         assert (done.status, done.out) == (4, b"early\nlate\n"), done
         assert "MOORAGE_LIMIT_IDLE" not in harness.said
+
+
+def waiting(mode: str, about: str) -> None:
+    """The image is pulled for longer than the limit."""
+
+    async def go(setup: Setup) -> None:
+        limits = Limits(idle=0.9, warning=0.3)
+        async with setup.fake_harness(mode=mode, limits=limits, image="slow:1") as harness:
+            assert harness.fake is not None
+            harness.fake.registry["slow:1"] = FakeImage(pull_seconds=1.5)
+            done = await harness.ssh("sleep 0.4; echo ok; exit 7")
+            assert (done.status, done.out) == (7, b"ok\n"), done
+            assert "MOORAGE_LIMIT_IDLE_NEAR" not in harness.said
+
+    go.__doc__ = about
+    run(f"{mode}-limit-idle-pull", end="exit status 7", rows=("TI0301",), needs=SSH)(go)
+
+
+waiting("connection", "Who waits for a pull is not idle, and the time for that begins when the container is there.")
+waiting("session", "The same for a container of the session's own.")
 
 
 @run("connection-limit-idle-no-session", end="closed by the server", rows=("TI0302", "CN0417"), needs=SSH)
