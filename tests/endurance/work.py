@@ -168,7 +168,8 @@ async def held(load: Load) -> None:
                     raise Wrong(f"{said!r} and not {line!r}", Done(await process.wait(), said, err))
                 await trio.sleep(1)
             await process.stdin.aclose()
-            expect(Done(await process.wait(), b"", b""), 7)
+            err = b"".join([piece async for piece in process.stderr])
+            expect(Done(await process.wait(), b"", err), 7)
         finally:
             process.kill()
             with trio.CancelScope(shield=True):
