@@ -187,10 +187,13 @@ class Served:
         """Of these bytes of stdin what credit and wire take; how many that were."""
         sent = 0
         while sent < len(data) and self._credit and not self._link.choked:
-            piece = data[sent : sent + min(self._credit, DATA_BYTES_MAX)]
-            sent += len(piece)
-            self._credit -= len(piece)
-            self._link.send(b"".join((data_header(self.channel, STDIN, len(piece)), piece)))
+            count = min(len(data) - sent, self._credit, DATA_BYTES_MAX)
+            # Let go of at once: an error that asyncio keeps would keep this frame, and `_held` could not shrink.
+            with data[sent : sent + count] as piece:
+                framed = b"".join((data_header(self.channel, STDIN, count), piece))
+            sent += count
+            self._credit -= count
+            self._link.send(framed)
         return sent
 
     def _check(self, frame: Frame) -> None:
