@@ -390,22 +390,3 @@ def test_frames_arrive_in_any_pieces() -> None:
     for nth in range(len(said)):
         peer.link.feed(said[nth : nth + 1])
     assert bytes(session.out) == b"x" * 5
-
-
-def test_a_wire_that_breaks_in_the_middle_of_what_was_held() -> None:
-    """asyncio keeps the error until it tells of it, and with its traceback all that the frames below it had in hand."""
-    peer = Peer().greet(window=100_000)
-    session, served = peer.spawn()
-    served.write(bytes(250_000))  # type: ignore[attr-defined]
-    kept: list[BaseException] = []
-
-    def broken(data: bytes) -> None:
-        try:
-            raise BrokenPipeError
-        except BrokenPipeError as error:
-            kept.append(error)
-
-    peer.write = broken  # type: ignore[method-assign]
-    peer.say(Credit(channel=1, stream=STDIN, bytes=50_000))
-    peer.link.lost("Broken pipe")
-    assert kept and ("output_ended", "the link to the container is lost: Broken pipe") in session.calls
