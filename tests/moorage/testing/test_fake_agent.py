@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from actors.agent.bring import BroughtAgents
 from actors.agent.link import Link
+from actors.agent.program import OUTPUT_BYTES_MAX
 from actors.ports import ContainerOrder, SpawnOrder
 from moorage.testing import FakeEngine
 from protocol.base import Event, Size
@@ -111,7 +112,7 @@ async def test_a_slow_reader_stops_the_program(autojump_clock: MockClock, place:
     sink, served = place.run("head", "-c", "5000000", "/dev/zero", keep=False)
     served.pause_output()
     await trio.sleep(60)
-    assert sink.size == 1024 * 1024 and place.heard == [ProgramSpawned(pid=2)]
+    assert sink.size == OUTPUT_BYTES_MAX and place.heard == [ProgramSpawned(pid=2)]
     served.resume_output()
     with trio.fail_after(600):
         await sink.ended.wait()
