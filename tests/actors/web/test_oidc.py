@@ -62,12 +62,12 @@ async def test_a_code_is_shown_waited_for_and_good_for_a_name(provider: Provider
 async def test_a_code_is_good_for_the_login_that_showed_it_and_no_other(provider: Provider) -> None:
     """What the `state` is for in the flow with a browser: nobody can be made to let another in."""
     async with client(provider) as oidc:
-        hers, his = await aio(oidc.begin), await aio(oidc.begin)
+        hers, his = await oidc.begin(), await oidc.begin()
         provider.people[hers.user_code] = ANN
-        assert await aio(oidc.poll, his) is None
-        person = await aio(oidc.poll, hers)
+        assert await oidc.poll(his) is None
+        person = await oidc.poll(hers)
         assert isinstance(person, Person) and person.username == "ann"
-        assert await aio(oidc.poll, his) is None
+        assert await oidc.poll(his) is None
 
 
 async def test_groups_are_told_as_rules_read_them(provider: Provider) -> None:
