@@ -39,6 +39,7 @@ class FakeStream:
         self._closed = closed
         self._full = False
         self._begun = False
+        self._cut: str | None = None  # before it began
         self._flowing = trio.Event()
         if stdin is not None:
             stdin.drained = self._drained
@@ -47,6 +48,8 @@ class FakeStream:
         """The answer has arrived: from here on the sink is called, and not before."""
         self._begun = True
         self._flowing.set()
+        if self._cut is not None:
+            self.cut(self._cut)
 
     def write(self, data: bytes | memoryview) -> None:
         if self._stdin is None or self._sink is None:
@@ -98,10 +101,13 @@ class FakeStream:
         self.cut()
 
     def cut(self, error: str = "") -> None:
-        """The connection is gone, paused or not."""
+        """The connection is gone, paused or not. Who has not got the answer yet hears of it right behind the answer."""
+        if not self._begun:
+            self._cut = error
+            return
         sink, self._sink = self._sink, None
         self._flowing.set()
-        if sink is not None and self._begun:
+        if sink is not None:
             sink.output_ended(error)
 
 

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from actors.ports import ContainerOrder, EngineFault, ExecOrder
 from moorage.testing import Failpoints, FakeEngine, FakeImage
+from moorage.testing.fake_container import FakeRun
 from protocol.base import Size
 from protocol.settings import GUEST_IMAGE, IDLE_COMMAND, SHELL_COMMAND
 from tests.sink import RecordingSink
@@ -182,3 +183,12 @@ async def test_same_seed_same_ids(autojump_clock: MockClock) -> None:
         async with FakeEngine.open(seed=seed, jitter_s=0.1) as engine:
             ids.append((await engine.create_container(order()), trio.current_time() * 0))
     assert ids[0] == ids[1] != ids[2]
+
+
+async def test_a_stream_that_breaks_before_its_answer_is_there_ends_right_behind_it() -> None:
+    run, sink = FakeRun(["/bin/true"], {}, False, False, False), RecordingSink()
+    stream = run.attach(sink)
+    run.cut("gone")
+    assert sink.error is None
+    stream.begin()
+    assert sink.error == "gone"
