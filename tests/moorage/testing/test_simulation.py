@@ -31,7 +31,7 @@ from protocol.session import SendExit
 from protocol.settings_checks import problems_of
 from tests.fsm.grid import remade
 
-SEEDS = 1250  # `make test`; the slow test takes more, and asks that everything was seen
+SEEDS = 2000  # `make test`; the slow test takes more, and asks that everything was seen
 SEEDS_SLOW = 5000
 UNSEEN_MAX = 0.085  # 58 of 669 after the first 2,000: most need a claim, a limit or a signal to meet a short state
 
