@@ -39,7 +39,7 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
 
     def __init__(self, queue_len: int | None = None) -> None:
         super().__init__(queue_len)
-        self.turn = Turn()
+        self.turn = Turn(self._turn_failed)
         self._selector = selectors.EpollSelector()
         self._due: deque[Handle] = deque()
         self._waiting: trio.lowlevel.Task | None = None  # for something to be due
@@ -47,6 +47,9 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
     async def _main_loop_init(self, nursery: trio.Nursery) -> None:
         await super()._main_loop_init(nursery)
         nursery.start_soon(self._watch)
+
+    def _turn_failed(self, error: Exception) -> None:
+        self.call_exception_handler({"message": "the end of a turn has failed", "exception": error})
 
     def _queue_handle(self, handle: Handle) -> Handle:
         self._check_closed()

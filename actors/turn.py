@@ -8,12 +8,21 @@ from collections.abc import Callable
 from types import TracebackType
 
 Call = Callable[[], None]
+Fail = Callable[[Exception], None]
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class Turn:
-    """`with turn:` around what takes something in; the end of the outermost one is the end of the turn."""
+    """`with turn:` around what takes something in; the end of the outermost one is the end of the turn.
 
-    def __init__(self) -> None:
+    What fails at the end holds up nobody else's part in it: `fail` is told.
+    """
+
+    def __init__(self, fail: Fail = _raise) -> None:
+        self._fail = fail
         self._depth = 0
         self._steps: list[Call] = []
         self._sends: list[Call] = []
@@ -43,12 +52,14 @@ class Turn:
         try:
             if self._depth == 1:
                 for step in tuple(self._steps):
-                    step()
-                self._send()
+                    self._do(step)
+                while self._sends:  # what is sent may end a connection, whose steps are the next turn's
+                    self._do(self._sends.pop(0))
         finally:
             self._depth -= 1
 
-    def _send(self) -> None:
-        """What is sent may end a connection, which has more to say and steps to take: those are the next turn's."""
-        while self._sends:
-            self._sends.pop(0)()
+    def _do(self, call: Call) -> None:
+        try:
+            call()
+        except Exception as error:
+            self._fail(error)

@@ -16,6 +16,7 @@ class Outbox(asyncio.Transport):
         self._transport, self._turn = transport, turn
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._has_ended = False  # our direction
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._held:
@@ -30,6 +31,7 @@ class Outbox(asyncio.Transport):
 
     def write_eof(self) -> None:
         self._flush()
+        self._has_ended = True
         self._transport.write_eof()
 
     def close(self) -> None:
@@ -57,5 +59,5 @@ class Outbox(asyncio.Transport):
 
     def _flush(self) -> None:
         held, self._held = self._held, []
-        if held and not self._transport.is_closing():
+        if held and not self._has_ended and not self._transport.is_closing():
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))

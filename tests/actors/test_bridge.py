@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio_asyncio
 
-from actors.bridge import TRIO_ASYNCIO_VERSION, Loop, aio, aio_settled, open_loop
+from actors.bridge import TRIO_ASYNCIO_VERSION, Loop, aio, aio_settled, open_loop, this_turn
 
 pytestmark = pytest.mark.trio
 
@@ -235,3 +235,15 @@ async def test_an_error_of_a_reader_is_told_and_ends_nothing() -> None:
                     await trio.lowlevel.checkpoint()
                 assert told.pop() == "ValueError('no')"
             loop.remove_reader(near)
+
+
+async def test_what_fails_at_the_end_of_a_turn_is_told_and_survived() -> None:
+    told: list[Mapping[str, Any]] = []
+
+    async def fail_later() -> None:
+        this_turn().send_later(lambda: print(1 / 0))
+
+    async with open_loop(told.append):
+        await aio(fail_later)
+        assert await aio(asyncio.sleep, 0, "alive") == "alive"
+    assert [type(context["exception"]) for context in told] == [ZeroDivisionError]

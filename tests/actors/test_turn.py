@@ -49,3 +49,25 @@ def test_an_error_inside_ends_the_turn_all_the_same() -> None:
         turn.send_later(lambda: order.append("sent"))
         raise ValueError("no")
     assert order == ["sent"] and not turn.is_on
+
+
+def test_what_fails_at_the_end_holds_up_nobody_else() -> None:
+    told, order = list[str](), list[str]()
+    turn = Turn(lambda error: told.append(str(error)))
+
+    def fail(what: str) -> None:
+        raise ValueError(what)
+
+    turn.join(lambda: fail("step"))
+    turn.join(lambda: order.append("another's step"))
+    with turn:
+        turn.send_later(lambda: fail("send"))
+        turn.send_later(lambda: order.append("another's send"))
+    assert told == ["step", "send"] and order == ["another's step", "another's send"] and not turn.is_on
+
+
+def test_where_nobody_is_told_it_is_raised() -> None:
+    turn = Turn()
+    with pytest.raises(ZeroDivisionError), turn:
+        turn.send_later(lambda: print(1 / 0))
+    assert not turn.is_on

@@ -76,6 +76,16 @@ def test_an_orderly_end_comes_behind_what_was_written() -> None:
         assert wire.seen == [b"bye", end.removeprefix("write_")]
 
 
+def test_behind_its_end_nothing_is_written() -> None:
+    """The transport would raise an error for it, and not where it was asked for."""
+    wire, turn = Wire(), Turn()
+    outbox = Outbox(wire, turn)
+    outbox.write_eof()
+    with turn:
+        outbox.write(b"late")
+    assert wire.seen == ["eof"]
+
+
 def test_an_abort_throws_away() -> None:
     wire, turn = Wire(), Turn()
     outbox = Outbox(wire, turn)
