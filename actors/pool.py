@@ -20,8 +20,8 @@ from actors.world import World
 from protocol import codes
 from protocol.connection import DrainWanted
 from protocol.container import ContainerFailed
+from protocol.settings import Docker, Settings
 from protocol.settings import Pool as PoolSettings
-from protocol.settings import Settings
 from protocol.settings_part import with_each_part
 from protocol.spare import SpareWanted
 
@@ -80,6 +80,7 @@ class Pool:
         self.world, self._settings, self._may_wait, self._make = world, settings, may_wait, make
         self.hits = self.misses = self.made = 0
         self._groups: dict[bytes, Group] = {}
+        self._own: tuple[Docker | None, bytes] = (None, b"")  # of the file's settings, and their shape
         self._wake = trio.Event()
         self._draining = False
 
@@ -124,10 +125,17 @@ class Pool:
 
     def _group(self, settings: Settings) -> bytes:
         """The key of the group of these settings, which is there from now on."""
-        key = shape(settings.docker)
+        key = self._shape(settings.docker)
         if key not in self._groups:
             self._groups[key] = Group(ahead(settings))
         return key
+
+    def _shape(self, docker: Docker) -> bytes:
+        """Made once for the file's own: most logins have these, and each step of a spare asks."""
+        own = self._settings().docker
+        if self._own[0] is not own:
+            self._own = own, shape(own)
+        return self._own[1] if docker is own else shape(docker)
 
     def adopt(self) -> None:
         """There are new settings. Spares that none of them would make now, or that are too many, go."""
@@ -151,7 +159,7 @@ class Pool:
         pool = self._pool
         if not pool.size or settings.docker.execution.containername:
             return False
-        if pool.size != "auto" and shape(settings.docker) != shape(self._settings().docker):
+        if pool.size != "auto" and self._shape(settings.docker) != self._shape(self._settings().docker):
             return False
         group = self._groups[self._group(settings)]
         group.logins.append(trio.current_time())
