@@ -5,7 +5,7 @@ from typing import Any
 
 from actors.turn import Turn
 
-HELD_BYTES_MAX = 64 * 1024  # beyond that the socket has to say whether it is full
+HELD_BYTES_MAX = 16 * 1024  # more does not wait: the socket has to say whether it is full
 
 
 class Outbox(asyncio.Transport):
@@ -19,15 +19,12 @@ class Outbox(asyncio.Transport):
         self._has_ended = False  # our direction
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._held:
-            self._held.append(bytes(data))
-            self._held_bytes = len(data)
-            self._turn.send_later(self._flush)
-            return
         self._held.append(bytes(data))
         self._held_bytes += len(data)
         if self._held_bytes > HELD_BYTES_MAX:
             self._flush()
+        elif len(self._held) == 1:
+            self._turn.send_later(self._flush)
 
     def write_eof(self) -> None:
         self._flush()
@@ -39,14 +36,14 @@ class Outbox(asyncio.Transport):
         self._transport.close()
 
     def abort(self) -> None:
-        self._held.clear()
+        self._held, self._held_bytes = [], 0
         self._transport.abort()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
     def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size() + (self._held_bytes if self._held else 0)
+        return self._transport.get_write_buffer_size() + self._held_bytes
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)
@@ -58,6 +55,6 @@ class Outbox(asyncio.Transport):
         self._transport.resume_reading()
 
     def _flush(self) -> None:
-        held, self._held = self._held, []
+        held, self._held, self._held_bytes = self._held, [], 0
         if held and not self._has_ended and not self._transport.is_closing():
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))

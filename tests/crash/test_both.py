@@ -72,7 +72,7 @@ def live_and_die(folder: Path, case: Case, state: str, before: Before, dockerd: 
         if case.machine:
             if clients:
                 clients[0].act(case.then, daemon, before)
-            until(lambda: f"{state} was not reached", lambda: daemon.poll() is not None)
+            until(lambda: f"{state} was not reached", partial(ended, daemon, before))
         else:
             assert len(before.ids) >= MANY
             daemon.kill()
@@ -82,6 +82,13 @@ def live_and_die(folder: Path, case: Case, state: str, before: Before, dockerd: 
         daemon.wait()
         for client in clients:
             client.close()
+
+
+def ended(daemon: subprocess.Popen[bytes], before: Before) -> bool:
+    """What there is by then is noted all the while: it may come just before the end."""
+    is_over = daemon.poll() is not None
+    before.note()
+    return is_over
 
 
 def arrived(client: Client, daemon: subprocess.Popen[bytes], case: Case) -> bool:

@@ -24,7 +24,7 @@ from tests.e2e.test_attacks import open_channel
 pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.slow]
 LOGINS = int(os.environ.get("MOORAGE_LOGINS", "20"))
 # What the socket takes before it is full, the header and the padding of packets, and what the allocator wastes.
-HELD_BYTES_MAX = OUTPUT_BYTES_MAX + 128 * 1024
+HELD_BYTES_MAX = 2 * OUTPUT_BYTES_MAX
 WAYS: dict[str, dict[str, Any]] = {
     "agent": {"transport": "served"},
     "exec": {"transport": "exec"},

@@ -90,6 +90,7 @@ async def test_order_at_the_end_holds_for_a_client_that_is_slow_to_read() -> Non
         channel = await client.channel(window=1000)
         channel.pause_reading()
         assert await channel.ask(b"exec", String(b"much"))
+        await trio.testing.wait_all_tasks_blocked()  # the answer does not wait for the script
         assert host.supervisor.sessions[0].channel.unsent_bytes() == 4000
         channel.resume_reading()
         await channel.log.closed.wait()
