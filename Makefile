@@ -44,9 +44,10 @@ test: install  ## all tests but the long ones
 	@$(NEED) test || test "$$MOORAGE_REQUIRE_ENGINE" != 1
 	@$(PYTEST) -m "not slow" $(ARGS)
 
+# Some take minutes. To show the stacks of one that runs, not hangs, can crash the interpreter: only after an hour, then.
 test-all: install  ## all tests
 	@$(NEED) test-all || test "$$MOORAGE_REQUIRE_ENGINE" != 1
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) -o faulthandler_timeout=3600 $(ARGS)
 
 scenarios: install  ## record scenarios/ anew (ARGS: only these)
 	@$(NEED) test
