@@ -5,7 +5,6 @@ post to a trio mailbox directly, and a trio task awaits an asyncio coroutine thr
 """
 
 import asyncio
-import selectors
 from asyncio import Handle
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,6 +12,7 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from heapq import heappop, heappush
 from math import inf
+from select import EPOLLIN, EPOLLOUT
 from typing import Any, TypeVar
 
 import trio
@@ -20,33 +20,28 @@ import trio_asyncio  # type: ignore[import-untyped]
 from trio_asyncio._base import sniffio_library as library  # type: ignore[import-untyped]
 from trio_asyncio._handles import AsyncHandle  # type: ignore[import-untyped]
 
+from actors.descriptors import Descriptors, Ready
 from actors.turn import Turn
 
 T = TypeVar("T")
 LoopError = Callable[[Mapping[str, Any]], None]
 
 TRIO_ASYNCIO_VERSION = "0.16.0"
-TURNS_MAX = 8  # of descriptors, before trio's tasks have theirs
-EVENTS = (selectors.EVENT_READ, selectors.EVENT_WRITE)
 
 
 class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
     """trio-asyncio's loop without a turn of trio for each callback, and without a task for each descriptor.
 
-    It reaches into private parts, hence the version. Callbacks that are due run one after the other, as in asyncio;
-    all descriptors are in one epoll of which trio watches the descriptor. Both at once: half the CPU of a transfer.
+    It reaches into private parts, hence the version. Callbacks that are due run one after the other, as in asyncio,
+    and those of descriptors as soon as trio wakes (descriptors.py).
     """
 
     def __init__(self, queue_len: int | None = None) -> None:
         super().__init__(queue_len)
         self.turn = Turn(self._turn_failed)
-        self._selector = selectors.EpollSelector()
+        self._selector = Descriptors(self)
         self._due: deque[Handle] = deque()
         self._waiting: trio.lowlevel.Task | None = None  # for something to be due
-
-    async def _main_loop_init(self, nursery: trio.Nursery) -> None:
-        await super()._main_loop_init(nursery)
-        nursery.start_soon(self._watch)
 
     def _turn_failed(self, error: Exception) -> None:
         self.call_exception_handler({"message": "the end of a turn has failed", "exception": error})
@@ -112,27 +107,20 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
         self._waiting = None
         return trio.lowlevel.Abort.SUCCEEDED
 
-    async def _watch(self) -> None:
-        """Run what is called for by descriptors that are ready, then what that has called for."""
-        while True:
-            await trio.lowlevel.wait_readable(self._selector)
-            for _ in range(TURNS_MAX):
-                if not self._run_ready():
-                    break
-                if self._stop_wait is None:  # the end is the main loop's to meet
-                    self._round()
+    @property
+    def task(self) -> trio.lowlevel.Task:
+        task: trio.lowlevel.Task = self._task
+        return task
 
-    def _run_ready(self) -> bool:
-        """False: no descriptor is ready."""
-        ready = self._selector.select(0)
-        if not ready:
-            return False
+    def run_ready(self, ready: Ready) -> None:
+        """What is called for by descriptors that are ready, and then what that has called for."""
         with self.turn:
-            for key, mask in ready:
-                for event, handle in zip(EVENTS, key.data, strict=True):
-                    if mask & event and handle is not None and not handle.cancelled():
+            for key, flags in ready:
+                for handle, is_due in zip(key.data, (flags & ~EPOLLOUT, flags & ~EPOLLIN), strict=True):
+                    if is_due and handle is not None and not handle._cancelled:
                         handle._run()
-        return True
+        if self._due and self._stop_wait is None:  # the end is the main loop's to meet
+            self._round()
 
     def _add_io_handler(
         self, set_handle: Callable[..., Handle | None], wait: object, fd: int, call: Callable[..., None], args: Any
@@ -144,7 +132,8 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
         return handle
 
     def _cancel_fds(self) -> None:
-        """Nothing runs for a descriptor any more; the loop's `close` closes the epoll."""
+        """Nothing runs for a descriptor any more."""
+        self._selector.close()
 
 
 trio_asyncio._loop.TrioEventLoop = Loop  # what `open_loop` makes

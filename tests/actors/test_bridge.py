@@ -247,3 +247,54 @@ async def test_what_fails_at_the_end_of_a_turn_is_told_and_survived() -> None:
         await aio(fail_later)
         assert await aio(asyncio.sleep, 0, "alive") == "alive"
     assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
+
+
+async def test_what_trio_has_waited_for_may_be_watched_and_the_other_way_round() -> None:
+    """trio leaves the descriptor in the epoll; asyncio would not be allowed to put it there."""
+    got: list[bytes] = []
+    async with open_loop(print):
+        loop = await aio(the_loop)
+        with pairs(1) as [(near, far)]:
+            far.send(b"x")
+            await trio.lowlevel.wait_readable(near)
+            loop.add_reader(near, lambda: got.append(near.recv(9)))
+            while got != [b"x"]:
+                await trio.lowlevel.checkpoint()
+            loop.remove_reader(near)
+            far.send(b"y")
+            await trio.lowlevel.wait_readable(near)
+            assert near.recv(9) == b"y" and got == [b"x"]
+
+
+async def test_what_a_turn_ends_with_knows_the_loop() -> None:
+    """A task that is begun there inherits the context."""
+    said: list[str] = []
+    done = trio.Event()
+    async with open_loop(print), trio.open_nursery() as nursery:
+        loop = await aio(the_loop)
+        assert isinstance(loop, Loop)
+
+        async def ask() -> None:
+            said.append(await aio(asyncio.sleep, 0, "answer"))
+            done.set()
+
+        with pairs(1) as [(near, far)]:
+
+            def read() -> None:
+                near.recv(9)
+                loop.turn.send_later(lambda: nursery.start_soon(ask))
+
+            loop.add_reader(near, read)
+            far.send(b"x")
+            await done.wait()
+            loop.remove_reader(near)
+    assert said == ["answer"]
+
+
+async def test_a_loop_that_has_ended_leaves_nothing_in_the_epoll() -> None:
+    async with open_loop(print):
+        with pairs(1) as [(near, far)]:
+            async with open_loop(print):
+                (await aio(the_loop)).add_reader(near, lambda: print("never"))
+            far.send(b"x")
+            await trio.lowlevel.wait_readable(near)

@@ -1,0 +1,95 @@
+"""asyncio's descriptors in the epoll that trio itself waits with: what they call for runs as soon as trio wakes.
+
+A task's way through trio's scheduler, and a second epoll behind the first, cost as much as a keystroke's whole way to
+its program. It reaches into private parts of trio, whose version is pinned for it.
+"""
+
+import select
+import selectors
+from contextlib import suppress
+from typing import Any, Protocol
+
+import attrs
+import trio
+from trio._core._io_epoll import EpollIOManager
+from trio._core._run import GLOBAL_RUN_CONTEXT
+
+TRIO_VERSION = "0.35.0"
+
+Ready = list[tuple[selectors.SelectorKey, int]]  # a key's `data` is its reader and its writer; epoll's flags
+
+
+class Owner(Protocol):
+    """A loop. `task`: the one whose context is that of what runs, and which is told to be the current one."""
+
+    @property
+    def task(self) -> trio.lowlevel.Task: ...
+    def run_ready(self, ready: Ready) -> None: ...
+
+
+@attrs.define(eq=False)
+class Events(EpollIOManager):
+    """In the place of trio's own, over the same epoll; it knows which descriptors are a loop's."""
+
+    watched: "dict[int, Descriptors]" = attrs.Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._force_wakeup_fd = self._force_wakeup.wakeup_sock.fileno()
+
+    def get_events(self, timeout: float) -> list[tuple[int, int]]:
+        return self._epoll.poll(timeout, 1 + len(self._registered) + len(self.watched))
+
+    def process_events(self, events: list[tuple[int, int]]) -> None:
+        ready: dict[Descriptors, Ready] = {}
+        for event in events:
+            if (watching := self.watched.get(event[0])) is None:
+                super().process_events([event])
+            else:
+                ready.setdefault(watching, []).append((watching.get_key(event[0]), event[1]))
+        for watching, keys in ready.items():
+            GLOBAL_RUN_CONTEXT.task = task = watching.owner.task
+            try:
+                task.context.run(watching.owner.run_ready, keys)
+            finally:
+                del GLOBAL_RUN_CONTEXT.task
+
+
+class Descriptors(selectors.EpollSelector):
+    """Those of one loop. Only the selector's books are its own."""
+
+    def __init__(self, owner: Owner) -> None:
+        assert trio.__version__ == TRIO_VERSION, f"this is written for trio {TRIO_VERSION}"
+        self.owner, self._events = owner, _of_this_run()
+        self._selector: select.epoll
+        self._selector_cls = lambda: self._events._epoll
+        super().__init__()
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Not one that trio waits for at the same time; one that it has waited for is still known to the epoll."""
+        try:
+            key = super().register(fileobj, events, data)
+        except FileExistsError:
+            self._selector.unregister(fileobj)
+            key = super().register(fileobj, events, data)
+        self._events.watched[key.fd] = self
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self._events.watched.pop(key.fd, None)
+        return key
+
+    def close(self) -> None:
+        """Watch nothing any more; the epoll is trio's and stays open."""
+        for key in tuple(self.get_map().values()):
+            with suppress(OSError):
+                self.unregister(key.fd)
+
+
+def _of_this_run() -> Events:
+    runner = GLOBAL_RUN_CONTEXT.runner
+    own = runner.io_manager
+    if isinstance(own, Events):
+        return own
+    runner.io_manager = events = Events(epoll=own._epoll, registered=own._registered, force_wakeup=own._force_wakeup)
+    return events
