@@ -43,6 +43,7 @@ from protocol.frame_types import (
 )
 
 _HEADER = struct.Struct("<IBBHI")
+TYPE_AT = 4  # in a header
 _SPAWN = struct.Struct("<4H2I2H3I")
 _WITH_PTY, _WITH_USER, _INHERIT_ENV = 1, 2, 4
 
@@ -193,12 +194,15 @@ class FrameDecoder:
                 self._left -= len(piece)
                 at += len(piece)
                 yield Data(channel=self._channel, stream=self._stream, piece=piece)
-                continue
-            part = view[at : at + self._needed - len(self._kept)]
-            self._kept += part
-            at += len(part)
-            if len(self._kept) == self._needed and (frame := self._take_whole()):
-                yield frame
+            elif not self._kept and end - at >= HEADER_BYTES and view[at + TYPE_AT] == DATA:
+                self._take_header(*_HEADER.unpack_from(view, at))
+                at += HEADER_BYTES
+            else:
+                part = view[at : at + self._needed - len(self._kept)]
+                self._kept += part
+                at += len(part)
+                if len(self._kept) == self._needed and (frame := self._take_whole()):
+                    yield frame
 
     def finish(self) -> None:
         """The link has ended. Raises `FrameError` when that was in the middle of a frame."""
@@ -209,18 +213,8 @@ class FrameDecoder:
         """The header is whole, or header and body are. None: what follows is the body, or a payload."""
         length, kind, arg, zero, channel = _HEADER.unpack_from(self._kept)
         if self._needed == HEADER_BYTES:
-            rule = self._rules.get(kind)
-            if rule is None or zero or not rule.arg_min <= arg <= rule.arg_max:
-                raise FrameError(f"not a frame's header: {self._kept.hex()}")
-            if not rule.length_min <= length <= rule.length_max:
-                raise FrameError(f"a frame of type {kind} cannot have {length} bytes")
-            if not _channel_fits(rule, kind, arg, channel):
-                raise FrameError(f"a frame of type {kind} cannot be for channel {channel}")
-            if self._greeted == (kind == HELLO):
-                raise FrameError("HELLO comes first, and once")
-            self._greeted = True
+            self._take_header(length, kind, arg, zero, channel)
             if kind == DATA:
-                self._left, self._channel, self._stream = length, channel, arg
                 self._kept.clear()
                 return None
             self._needed += length
@@ -230,6 +224,21 @@ class FrameDecoder:
         self._kept.clear()
         self._needed = HEADER_BYTES
         return self._rules[kind].read(channel, arg, body)
+
+    def _take_header(self, length: int, kind: int, arg: int, zero: int, channel: int) -> None:
+        """Of a DATA frame the payload is what comes next."""
+        rule = self._rules.get(kind)
+        if rule is None or zero or not rule.arg_min <= arg <= rule.arg_max:
+            raise FrameError(f"not a frame's header: {_HEADER.pack(length, kind, arg, zero, channel).hex()}")
+        if not rule.length_min <= length <= rule.length_max:
+            raise FrameError(f"a frame of type {kind} cannot have {length} bytes")
+        if not _channel_fits(rule, kind, arg, channel):
+            raise FrameError(f"a frame of type {kind} cannot be for channel {channel}")
+        if self._greeted == (kind == HELLO):
+            raise FrameError("HELLO comes first, and once")
+        self._greeted = True
+        if kind == DATA:
+            self._left, self._channel, self._stream = length, channel, arg
 
 
 def data_header(channel: int, stream: int, length: int) -> bytes:

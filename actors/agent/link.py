@@ -154,20 +154,19 @@ class Link:
     def _take(self, frame: Frame) -> None:
         if self._lost is not None:
             return
-        if isinstance(frame, AgentHello):
+        if (program := self._programs.get(frame.channel)) is not None:
+            program.take(frame)
+        elif isinstance(frame, AgentHello):
             if not hmac.compare_digest(frame.token, self._token.encode()):
                 self._end("its agent does not know the token")
                 return
             self._window, self._greeted = min(frame.window, INPUT_BYTES_MAX), True
             if self._hear is not None:
                 self._hear(AgentGreeted())
-        elif frame.channel == 0:
-            if isinstance(frame, Err):
-                self._end(f"the agent gave up ({os.strerror(frame.errno)})")
-        elif (program := self._programs.get(frame.channel)) is not None:
-            program.take(frame)
-        else:
+        elif frame.channel != 0:
             raise FrameError(f"a frame for channel {frame.channel}, which is not open")
+        elif isinstance(frame, Err):
+            self._end(f"the agent gave up ({os.strerror(frame.errno)})")
 
 
 class AttachedSink:

@@ -94,6 +94,8 @@ class Served:
         if self._stdin_closed or self._silent:
             return
         sent = 0 if self._held else self._send(memoryview(data))
+        if sent == len(data):
+            return
         self._held += memoryview(data)[sent:]
         self.flush()
         if self._held and not self._full:
@@ -199,10 +201,10 @@ class Served:
     def _check(self, frame: Frame) -> None:
         """What an honest agent may send now."""
         match frame:
-            case Spawned() | Err():
-                fits = not self._spawned and not self._failed
             case Data(stream=stream):
                 fits = self._spawned and stream in self._open
+            case Spawned() | Err():
+                fits = not self._spawned and not self._failed
             case EndOfFile(stream=stream):
                 fits = self._spawned and (self._read if stream == STDIN else stream in self._open)
             case Exit():

@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 MERGE_BYTES_MAX = 1024  # held-back data in pieces smaller than this is put together
 KEPT_TIMES_MAX = 4  # held-back data may keep alive so many times its own size
 PADDING_BYTES_MIN = 4
+PACKET_BYTES_MIN = 12  # without the length before it
+LENGTH_BYTES, TYPE_AT = 4, 1
+DATA_AT = 10  # in a DATA packet: behind the padding's length, the type, the channel, the data's length
+FORGED = bytes(2)  # a type that there is not
 
 
 class Gcm(Encryption):
@@ -28,6 +32,7 @@ class Gcm(Encryption):
         key, nonce = own._cipher._key, own._cipher._iv
         self._cipher = AESGCM(key)
         self._fixed, self._count = nonce[:4], int.from_bytes(nonce[4:], "big")
+        self.seen: bytes | None = None  # the packet that was looked into, and has not been given out
 
     def _nonce(self) -> bytes:
         """A new one for each packet."""
@@ -41,14 +46,21 @@ class Gcm(Encryption):
     def decrypt_header(self, seq: int, first_block: bytes, header_len: int) -> tuple[bytes, bytes]:
         return first_block, first_block[:header_len]
 
-    def decrypt_packet(self, seq: int, first: bytes, rest: bytes, header_len: int, mac: bytes) -> bytes | None:
-        """Channel data as a view, so that asyncssh's slices of it are no copies."""
-        sealed = b"".join((memoryview(first)[header_len:], rest, mac))
+    def look(self, packet: bytes) -> bytes:
+        """Into a whole packet; it is `seen` until it is taken, or given out by `decrypt_packet`. A forgery is not."""
         try:
-            packet = self._cipher.decrypt(self._nonce(), sealed, first[:header_len])
+            opened = self._cipher.decrypt(self._nonce(), packet[LENGTH_BYTES:], packet[:LENGTH_BYTES])
         except InvalidTag:
-            return None
-        return cast(bytes, memoryview(packet)) if packet[1] == MSG_CHANNEL_DATA else packet
+            return FORGED
+        # Channel data as a view, so that slices of it are no copies.
+        self.seen = cast(bytes, memoryview(opened)) if opened[TYPE_AT] == MSG_CHANNEL_DATA else opened
+        return self.seen
+
+    def decrypt_packet(self, seq: int, first: bytes, rest: bytes, header_len: int, mac: bytes) -> bytes | None:
+        if self.seen is None:
+            self.look(b"".join((first, rest, mac)))
+        seen, self.seen = self.seen, None
+        return seen
 
 
 class Quiet(SSHPacketLogger):
@@ -128,11 +140,42 @@ class PacketConnection(Quiet, asyncssh.SSHServerConnection):
         self._recv_data()
         self._inpbuf = bytes(self._inpbuf)
 
+    def _recv_pkthdr(self) -> bool:
+        """With a short way for what sessions are made of: DATA as it should be, and the IGNORE before it."""
+        cipher, unread = self._opener, self._inpbuf
+        if not isinstance(cipher, Gcm) or self._decompressor or not self._auth_complete:
+            return super()._recv_pkthdr()
+        self._pktlen = int.from_bytes(unread[:LENGTH_BYTES], "big")
+        end = LENGTH_BYTES + self._pktlen + self._recv_macsize
+        if not PACKET_BYTES_MIN <= self._pktlen <= self._max_recv_pktlen or end > len(unread):
+            return super()._recv_pkthdr()
+        packet = cipher.look(unread[:end])
+        kind = packet[TYPE_AT]
+        if kind == MSG_CHANNEL_DATA:
+            channel = self._channels.get(int.from_bytes(packet[TYPE_AT + 1 : TYPE_AT + 5], "big"))
+            data = packet[DATA_AT : len(packet) - packet[0]]
+            is_fit = int.from_bytes(packet[DATA_AT - 4 : DATA_AT], "big") == len(data)
+            if not is_fit or not isinstance(channel, PacketChannel) or not channel.may_take(data):
+                return super()._recv_pkthdr()
+        elif kind == MSG_IGNORE:
+            channel, data = None, b""
+        else:
+            return super()._recv_pkthdr()
+        self._inpbuf, cipher.seen = unread[end:], None
+        if channel is not None:
+            channel._accept_data(data)
+        self._finish_recv_packet(kind, self._recv_seq)
+        return True
+
 
 class PacketChannel(Quiet, asyncssh.SSHServerChannel[bytes]):
     """How a channel's data waits to be sent: as views of what was written, and the window's share goes at once."""
 
     _link: PacketConnection
+
+    def may_take(self, data: bytes) -> bool:
+        """Can so much arrive now, by the rules?"""
+        return self._recv_state == "open" and len(data) <= self._recv_window
 
     def write(self, data: bytes | memoryview, datatype: int | None = None) -> None:
         """Takes the data as it is, unless it is held back in pieces that cost more than they hold."""

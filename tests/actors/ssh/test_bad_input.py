@@ -222,6 +222,25 @@ async def test_data_beyond_the_window_ends_that_connection() -> None:
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("cipher", ["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"])
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (UInt32(99) + String(b"x"), "Invalid channel number 99 received"),
+        (UInt32(0) + UInt32(2) + b"x", "Incomplete packet"),
+        (UInt32(0) + String(b"x") + b"y", "Unexpected data at end of packet"),
+        (b"\0\0", "Incomplete channel request received"),
+    ],
+)
+async def test_data_that_is_not_as_it_should_be_ends_that_connection(cipher: str, body: bytes, why: str) -> None:
+    async with open_host(script=say) as host, host.client() as other, host.client(encryption_algs=[cipher]) as client:
+        await client.channel()
+        client.conn.send_packet(MSG_CHANNEL_DATA, body)
+        assert (await host.supervisor.connections[1].seen(Disconnected)).why == why
+        await still_serves_say(other)
+
+
+@pytest.mark.trio
 async def test_a_command_larger_than_a_packet_may_be_is_refused_with_the_connection() -> None:
     async with open_host() as host, host.client() as other, host.client() as client:
         channel = await client.channel()
