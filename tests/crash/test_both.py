@@ -115,12 +115,16 @@ async def both_again(folder: Path, before: Before, dockerd: OwnDockerd) -> tuple
             nursery.start_soon(keep_running)
             await dockerd.start()
             answered = time.monotonic()
-            with trio.fail_after(60):
+            left: list[str] | None = None
+            with trio.move_on_after(60):
                 while not said(folder, f"again{len(daemons) - 1}.log", "MOORAGE_READY"):  # noqa: ASYNC110
                     await trio.sleep(0.02)
                 ready = time.monotonic()
-                while await trio.to_thread.run_sync(before.left):  # noqa: ASYNC110 (the engine is looked at)
+                while left := await trio.to_thread.run_sync(before.left):  # noqa: ASYNC110 (the engine is looked at)
                     await trio.sleep(0.05)
+            log = (folder / f"again{len(daemons) - 1}.log").read_text()
+            assert left is not None, f"after {len(daemons)} starts it was not ready: {log}"
+            assert not left, f"{left} is left: {log}"
             gone = time.monotonic()
             nursery.cancel_scope.cancel()
         daemons[-1].terminate()
