@@ -9,7 +9,6 @@ import selectors
 from contextlib import suppress
 from typing import Any, Protocol
 
-import attrs
 import trio
 from trio._core._io_epoll import EpollIOManager
 from trio._core._run import GLOBAL_RUN_CONTEXT
@@ -27,14 +26,13 @@ class Owner(Protocol):
     def run_ready(self, ready: Ready) -> None: ...
 
 
-@attrs.define(eq=False)
 class Events(EpollIOManager):
     """In the place of trio's own, over the same epoll; it knows which descriptors are a loop's."""
 
-    watched: "dict[int, Descriptors]" = attrs.Factory(dict)
-
-    def __attrs_post_init__(self) -> None:
-        self._force_wakeup_fd = self._force_wakeup.wakeup_sock.fileno()
+    def __init__(self, own: EpollIOManager) -> None:
+        self._epoll, self._registered = own._epoll, own._registered
+        self._force_wakeup, self._force_wakeup_fd = own._force_wakeup, own._force_wakeup_fd
+        self.watched: dict[int, Descriptors] = {}
 
     def get_events(self, timeout: float) -> list[tuple[int, int]]:
         return self._epoll.poll(timeout, 1 + len(self._registered) + len(self.watched))
@@ -91,5 +89,5 @@ def _of_this_run() -> Events:
     own = runner.io_manager
     if isinstance(own, Events):
         return own
-    runner.io_manager = events = Events(epoll=own._epoll, registered=own._registered, force_wakeup=own._force_wakeup)
+    runner.io_manager = events = Events(own)
     return events

@@ -11,6 +11,7 @@ import trio
 import trio_asyncio
 
 from actors.bridge import TRIO_ASYNCIO_VERSION, Loop, aio, aio_settled, open_loop, this_turn
+from actors.descriptors import TRIO_VERSION
 
 pytestmark = pytest.mark.trio
 
@@ -122,6 +123,7 @@ async def the_loop() -> asyncio.AbstractEventLoop:
 
 async def test_the_library_is_the_one_that_the_loop_is_written_for() -> None:
     assert trio_asyncio.__version__ == TRIO_ASYNCIO_VERSION
+    assert trio.__version__ == TRIO_VERSION
 
 
 async def test_callbacks_run_in_the_order_of_asyncio() -> None:
