@@ -174,7 +174,7 @@ async def connection_killed(setup: Setup) -> None:
         assert await harness.ssh("kill -9 $$") == Done(137, b"", b"")
 
 
-@run("session-signal", end="exit-signal TERM", rows=("SS0216|SS0607", "SG0201", "SS0701"))
+@run("session-signal", end="exit-signal TERM", rows=("SS0216|SS0607", "SG0201", "SS0701|SS0801"))
 async def session_signal(setup: Setup) -> None:
     """A signal request: the engine's kill API delivers it, and the end is told as exit-signal."""
     async with setup.harness(mode="session") as harness, harness.client() as client:
