@@ -104,7 +104,7 @@ survived(
     "session-create-answer-lost",
     "The container is made and the answer gets lost: the next try finds it, and there is never a second one.",
     "create_container: 1*lose(timeout) -> off",
-    rows=("CT0304", "CT0401", "CT0301", "SS0702"),
+    rows=("CT0304", "CT0401", "CT0301", "SS0702|SS0802"),
     mode="session",
 )
 refused(
@@ -141,7 +141,7 @@ survived(
     "session-attach-again",
     "Attaching fails once.",
     "attach_container: 1*fail(unavailable) -> off",
-    rows=("CT0502", "CT0601", "CT0501", "SS0702"),
+    rows=("CT0502", "CT0601", "CT0501", "SS0702|SS0802"),
     says="DOCKER_CONTAINER_ATTACH_FAILED",
 )
 refused(
@@ -185,7 +185,7 @@ survived(
     "session-start-again",
     "Starting fails once in mode session.",
     "start_container: 1*fail(internal) -> off",
-    rows=("CT0702", "CT0801", "SS0702"),
+    rows=("CT0702", "CT0801", "SS0702|SS0802"),
 )
 refused(
     "session-start-out-of-time",
@@ -266,7 +266,7 @@ survived(
     "session-wait-broken",
     "The same in mode session, where the exit status hangs on it.",
     "wait_container: 1*fail(internal) -> off",
-    rows=("CT0903", "CT1001", "CT0901", "SS0702"),
+    rows=("CT0903", "CT1001", "CT0901", "SS0702|SS0802"),
     says="MOORAGE_CONTAINER_UNWATCHED",
 )
 
@@ -284,7 +284,7 @@ async def connection_resize_failed(setup: Setup) -> None:
         assert (await client.wait(process)).status == 3
 
 
-@run("session-signal-refused", end="exit status 6", rows=("SG0203", "SS0702"), needs=())
+@run("session-signal-refused", end="exit status 6", rows=("SG0203", "SS0702|SS0802"), needs=())
 async def session_signal_refused(setup: Setup) -> None:
     """A signal that the engine will not deliver: the log says so, the program goes on."""
     async with (
@@ -299,7 +299,7 @@ async def session_signal_refused(setup: Setup) -> None:
         assert await client.wait(process) == Done(6, b"", b"")
 
 
-@run("session-signal-again", end="exit-signal USR1", rows=("SG0202", "SG0301", "SG0201", "SS0701"), needs=())
+@run("session-signal-again", end="exit-signal USR1", rows=("SG0202", "SG0301", "SG0201", "SS0701|SS0801"), needs=())
 async def session_signal_again(setup: Setup) -> None:
     """A signal that arrives at the second try."""
     point = "kill_container: 1*fail(unavailable) -> off"
@@ -354,7 +354,7 @@ async def connection_engine_restarts(setup: Setup) -> None:
     assert done == Done(137, b"", told("the container ended (status 137)", "MOORAGE_CONTAINER_DIED"))
 
 
-@run("session-engine-restarts", end="exit status 137", rows=("CT0903", "CT1001", "CT0901", "SS0702"), needs=())
+@run("session-engine-restarts", end="exit status 137", rows=("CT0903", "CT1001", "CT0901", "SS0702|SS0802"), needs=())
 async def session_engine_restarts(setup: Setup) -> None:
     """The same in mode session."""
     async with setup.fake_harness(mode="session") as harness, harness.client() as client:

@@ -27,7 +27,12 @@ async def connection_exec(setup: Setup) -> None:
         assert await harness.ssh("echo out; echo err >&2; exit 7") == Done(7, b"out\n", b"err\n")
 
 
-@run("session-exec", end="exit status 7", rows=("CN0203", "SS0116", "SS0202", "SS0702", "CT0501", "CT0901"), needs=SSH)
+@run(
+    "session-exec",
+    end="exit status 7",
+    rows=("CN0203", "SS0116", "SS0202", "SS0702|SS0802", "CT0501", "CT0901"),
+    needs=SSH,
+)
 async def session_exec(setup: Setup) -> None:
     """A command in a container of the session's own, attached before it starts: its output, error output and status."""
     async with setup.harness(mode="session") as harness:
@@ -41,14 +46,14 @@ async def connection_shell(setup: Setup) -> None:
         assert await harness.ssh(None, stdin=b"echo from a shell\nexit 9\n") == Done(9, b"from a shell\n", b"")
 
 
-@run("session-shell", end="exit status 9", rows=("SS0212|SS0611", "SS0702"), needs=SSH)
+@run("session-shell", end="exit status 9", rows=("SS0212|SS0611", "SS0702|SS0802"), needs=SSH)
 async def session_shell(setup: Setup) -> None:
     """A shell that reads its commands from the client's input, as the main program of a container."""
     async with setup.harness(mode="session") as harness:
         assert await harness.ssh(None, stdin=b"echo from a shell\nexit 9\n") == Done(9, b"from a shell\n", b"")
 
 
-@run("session-shell-image-command", end="exit status 3", rows=("SS0116", "SS0702"), needs=SSH)
+@run("session-shell-image-command", end="exit status 3", rows=("SS0116", "SS0702|SS0802"), needs=SSH)
 async def session_image_command(setup: Setup) -> None:
     """No shellCommand: the image's own CMD is the shell."""
     async with setup.harness(mode="session", shell_command=()) as harness:
@@ -88,7 +93,7 @@ async def connection_pty(setup: Setup) -> None:
 @run(
     "session-shell-pty-resize",
     end="exit status 4",
-    rows=("SS0104", "SS0606", "TM0201|TM0301", "TM0202", "SS0702"),
+    rows=("SS0104", "SS0606", "TM0201|TM0301", "TM0202", "SS0702|SS0802"),
     needs=SSH,
 )
 async def session_pty(setup: Setup) -> None:
@@ -108,7 +113,7 @@ async def connection_stdin_closed(setup: Setup) -> None:
     await _stdin_closed(setup, "connection")
 
 
-@run("session-stdin-closed", end="exit status 5", rows=("SS0212|SS0611", "SS0702"), needs=SSH)
+@run("session-stdin-closed", end="exit status 5", rows=("SS0212|SS0611", "SS0702|SS0802"), needs=SSH)
 async def session_stdin_closed(setup: Setup) -> None:
     """`ssh -n`: the end of input is a half-close; the container's main program goes on and its status comes."""
     await _stdin_closed(setup, "session")
@@ -136,7 +141,7 @@ async def connection_control_master(setup: Setup) -> None:
     await _control_master(setup, "connection")
 
 
-@run("session-control-master", end="exit statuses 0 to 4", rows=("CN0401", "CN0402", "SS0702"), needs=SSH)
+@run("session-control-master", end="exit statuses 0 to 4", rows=("CN0401", "CN0402", "SS0702|SS0802"), needs=SSH)
 async def session_control_master(setup: Setup) -> None:
     """Five commands over a ControlMaster with closed input: a container for each, and each its own status."""
     await _control_master(setup, "session")
@@ -199,7 +204,7 @@ async def connection_signal(setup: Setup) -> None:
         assert process.exit_status == 0
 
 
-@run("session-two-at-once", end="exit statuses 1 and 2", rows=("SS0702",))
+@run("session-two-at-once", end="exit statuses 1 and 2", rows=("SS0702|SS0802",))
 async def session_two(setup: Setup) -> None:
     """Two sessions of one connection, each in its own container."""
     async with setup.harness(mode="session") as harness, harness.client() as client:

@@ -209,7 +209,7 @@ async def connection_longer(setup: Setup) -> None:
     await _longer(setup, "connection")
 
 
-@run("session-longer-than-all-limits", end="exit status 6", rows=("SS0212|SS0611", "SS0702"), needs=SSH)
+@run("session-longer-than-all-limits", end="exit status 6", rows=("SS0212|SS0611", "SS0702|SS0802"), needs=SSH)
 async def session_longer(setup: Setup) -> None:
     """`ssh -n` with a container's main program that runs longer than every time limit: its own status."""
     await _longer(setup, "session")
