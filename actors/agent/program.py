@@ -35,6 +35,8 @@ INPUT_BYTES_MAX = 1024 * 1024  # of a program's stdin, on its way; it waits in t
 OUTPUT_BYTES_MAX = 256 * 1024  # of each output, on its way: what is held for a client that does not read
 RETURN_BYTES = OUTPUT_BYTES_MAX // 2  # credit goes back in pieces of this size
 HELD_BYTES_LOW = 64 * 1024
+OUTPUTS = (STDOUT, STDERR)
+ONE_OUTPUT, BOTH_OUTPUTS = frozenset({STDOUT}), frozenset(OUTPUTS)  # shared: a program holds no set of its own
 SIGNAL_NAMES = {number: name for name, number in SIGNALS.items()}
 MODE_BYTES = 5
 MODES_END = 0
@@ -80,8 +82,8 @@ class Served:
         self._full = False  # the sink was told to pause
         self._eof_wanted = self._stdin_closed = False
         self._paused = False
-        self._owed = {STDOUT: 0, STDERR: 0}  # taken, and not yet given back as credit
-        self._open = {STDOUT} if order.tty else {STDOUT, STDERR}
+        self._owed = [0] * (1 + STDERR)  # by stream: taken, and not yet given back as credit
+        self._open = ONE_OUTPUT if order.tty else BOTH_OUTPUTS
         self._read = True  # as far as we know, by the program
         self._spawned = self._failed = self._exited = False
         self._silent = False  # closed by us: the sink and the session hear nothing more
@@ -113,7 +115,7 @@ class Served:
 
     def resume_output(self) -> None:
         self._paused = False
-        for stream in self._owed:
+        for stream in OUTPUTS:
             self._give_back(stream)
 
     def close(self) -> None:
@@ -144,7 +146,7 @@ class Served:
                 self._held.clear()
                 self._resume()
             case EndOfFile(stream=stream):
-                self._open.discard(stream)
+                self._open -= {stream}
                 if not self._open:
                     self._end("")
             case Spawned(pid=pid):
