@@ -34,10 +34,28 @@ void channel_started(struct channel *channel, const struct started *started, boo
     channel->out[1].told = pty; /* a terminal has one output, and no EOF is sent for the other */
 }
 
+/* One buffer is kept when it is empty: a program that reads a little slower than it is sent to fills and empties its own
+ * for each piece, and the kernel would have to clear its pages anew each time. */
+static uint8_t *spare;
+
+static uint8_t *take_buffer(void) {
+    uint8_t *buffer = spare ? spare : malloc(WINDOW_BYTES);
+    spare = NULL;
+    return buffer;
+}
+
+static void leave_buffer(uint8_t *buffer) {
+    if (spare)
+        free(buffer);
+    else
+        spare = buffer;
+}
+
 /* Whoever reads stdin is gone: the host is told, and gets no credit for what is dropped. */
 static void drop_input(struct channel *channel) {
     close_fd(&channel->in);
-    free(channel->held);
+    if (channel->held)
+        leave_buffer(channel->held);
     channel->held = NULL;
     channel->held_start = channel->held_end = 0;
 }
@@ -69,7 +87,7 @@ static bool take_data(struct channel *channel, const uint8_t *bytes, size_t coun
     if (wrote == count || channel->in < 0)
         return true;
     if (!channel->held)
-        channel->held = malloc(WINDOW_BYTES); /* the credit sees to it that this is enough */
+        channel->held = take_buffer(); /* the credit sees to it that this is enough */
     if (!channel->held) {
         drop_input(channel);
         return true;
@@ -180,7 +198,7 @@ static void write_held(struct channel *channel) {
     channel->held_start +=
         write_input(channel, channel->held + channel->held_start, channel->held_end - channel->held_start);
     if (channel->held && channel->held_start == channel->held_end) {
-        free(channel->held);
+        leave_buffer(channel->held);
         channel->held = NULL;
         channel->held_start = channel->held_end = 0;
     }

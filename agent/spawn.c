@@ -12,7 +12,11 @@
 #include "program.h"
 #include "pty.h"
 
-enum { NEWS_FD = 3 };
+#ifndef F_SETPIPE_SZ
+#define F_SETPIPE_SZ 1031
+#endif
+
+enum { NEWS_FD = 3, PIPE_BYTES = 256 * 1024 };
 
 /* What the program gets, and what we keep of it. */
 struct ends {
@@ -34,6 +38,7 @@ static bool make_pipe(struct ends *ends, int nth, bool program_reads, const stru
     ends->theirs[nth] = fds[program_reads ? 0 : 1];
     ends->ours[nth] = fds[program_reads ? 1 : 0];
     fcntl(ends->ours[nth], F_SETFL, O_NONBLOCK);
+    fcntl(ends->ours[nth], F_SETPIPE_SZ, PIPE_BYTES); /* as much as the host grants: fewer turns between the two */
     /* As owner the program's user may open /dev/stdout again. What is refused here is no failure. */
     if (spawn->flags & WITH_USER)
         (void)!fchown(ends->theirs[nth], spawn->uid, spawn->gid);
