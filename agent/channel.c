@@ -34,8 +34,8 @@ void channel_started(struct channel *channel, const struct started *started, boo
     channel->out[1].told = pty; /* a terminal has one output, and no EOF is sent for the other */
 }
 
-/* One buffer is kept when it is empty: a program that reads a little slower than it is sent to fills and empties its own
- * for each piece, and the kernel would have to clear its pages anew each time. */
+/* One buffer is kept when it is empty: a program that reads a little slower than it is sent to fills and empties its
+ * own for each piece, and the kernel would have to clear its pages anew each time. */
 static uint8_t *spare;
 
 static uint8_t *take_buffer(void) {

@@ -8,7 +8,7 @@ import secrets
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ SOCKET_FOLDER = "/.moorage.link"
 TOKEN_ENV = "MOORAGE_TOKEN"
 PROBE_SECONDS_MAX = 15.0
 LAST_WORDS_S = 0.2
+REMOVAL_PAUSES_S = (0.05, 0.2, 0.5)
 ORDER: tuple[LinkKind, ...] = ("socket", "attach")  # the faster first
 
 
@@ -123,8 +124,8 @@ class BroughtAgents:
             yield link
         finally:
             link.close()
-            with trio.CancelScope(shield=True), suppress(EngineFault):
-                await engine.remove_container(name, token)
+            with trio.CancelScope(shield=True):
+                await _remove(engine, name, token)
             self.probes.discard(token)
 
     async def _open(self, order: ContainerOrder, kind: LinkKind, no_copy: bool) -> Link:
@@ -162,6 +163,20 @@ class BroughtAgents:
 
         link.when_closed = closed
         return link
+
+
+async def _remove(engine: Carrier, name: str, token: str) -> None:
+    """An agent ends with its link, and the engine refuses to remove what ends in that very moment. What is left after
+    all these tries is the sweep's."""
+    for pause_s in REMOVAL_PAUSES_S:
+        try:
+            await engine.remove_container(name, token)
+        except EngineFault as fault:
+            if fault.fault in ("timeout", "unavailable"):  # it does not answer, and we may be on our way out
+                return
+            await trio.sleep(pause_s)
+        else:
+            return
 
 
 class Answer:

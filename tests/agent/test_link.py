@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,8 @@ RULES = {
 @pytest.mark.parametrize("frames", RULES.values(), ids=RULES)
 def test_a_host_that_breaks_the_rules(boot: Callable[..., Guest], frames: tuple[Ping, ...]) -> None:
     guest = boot()
-    guest.send_bytes(b"".join(map(encode, frames)))
+    with suppress(BrokenPipeError):  # it need not hear all of it
+        guest.send_bytes(b"".join(map(encode, frames)))
     broken(guest)
 
 

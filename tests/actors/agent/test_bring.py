@@ -89,6 +89,19 @@ async def test_a_call_that_fails_is_the_reason(
     assert agents.kind == "none" and engine.alive == set()
 
 
+@pytest.mark.parametrize(
+    ("faults", "left"),
+    [("1*fail(internal)", 0), ("2*fail(conflict)", 0), ("3*fail(internal)", 1), ("1*fail(unavailable)", 1)],
+)
+async def test_a_probe_is_removed_again_when_the_engine_refuses(
+    engine: FakeEngine, agents: BroughtAgents, autojump_clock: MockClock, faults: str, left: int
+) -> None:
+    """Docker does when a container ends by itself while it is being removed. What is left in the end is the sweep's."""
+    engine.failpoints.set(f"remove_container: {faults}")
+    assert await agents.probe(engine, {"moorage.boot": "b"}, ["attach"]) == ""
+    assert len(engine.alive) == left and agents.probes == set()
+
+
 async def test_an_agent_that_says_nothing_is_waited_for_so_long(
     engine: FakeEngine, agents: BroughtAgents, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
