@@ -34,6 +34,12 @@ class Events(EpollIOManager):
         self._force_wakeup, self._force_wakeup_fd = own._force_wakeup, own._force_wakeup_fd
         self.watched: dict[int, Descriptors] = {}
 
+    async def _epoll_wait(self, fd: Any, attr_name: str) -> None:
+        """trio has one registration for a descriptor, and would take the loop's away."""
+        if (number := _number(fd)) in self.watched:
+            raise trio.BusyResourceError(f"an asyncio loop watches descriptor {number}")
+        await super()._epoll_wait(number, attr_name)
+
     def get_events(self, timeout: float) -> list[tuple[int, int]]:
         return self._epoll.poll(timeout, 1 + len(self._registered) + len(self.watched))
 
@@ -63,7 +69,9 @@ class Descriptors(selectors.EpollSelector):
         super().__init__()
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Not one that trio waits for at the same time; one that it has waited for is still known to the epoll."""
+        """What trio has waited for is still known to the epoll. Raises `trio.BusyResourceError` if it still waits."""
+        if (number := _number(fileobj)) in self._events._registered:
+            raise trio.BusyResourceError(f"a task of trio waits for descriptor {number}")
         try:
             key = super().register(fileobj, events, data)
         except FileExistsError:
@@ -82,6 +90,10 @@ class Descriptors(selectors.EpollSelector):
         for key in tuple(self.get_map().values()):
             with suppress(OSError):
                 self.unregister(key.fd)
+
+
+def _number(fileobj: Any) -> int:
+    return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
 
 
 def _of_this_run() -> Events:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from actors.agent.link import Link
 from actors.bridge import this_turn
+from actors.outbox import Outbox
 
 NAME = "s"
 UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW = 256 * 1024, 64 * 1024  # above the first the link is full, below the second not
+# Small frames leave at once, so that the agent works while we do. Large ones leave together at the end of the turn: a
+# system call and an awakening for each made an upload a sixth slower.
 LARGE_BYTES, HELD_BYTES_MAX = 4 * 1024, 192 * 1024
 PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
@@ -69,26 +72,10 @@ class Peer(asyncio.Protocol):
     def __init__(self, socket: LinkSocket) -> None:
         self._socket = socket
         self._transport: asyncio.Transport | None = None
-        self._turn = this_turn()
-        self._held: list[bytes] = []
-        self._held_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """What is small leaves at once, so that the agent works while we do; what is large leaves together.
-
-        A large packet each would be a system call and an awakening each: an upload was a sixth slower by that.
-        """
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if len(data) < LARGE_BYTES or self._held_bytes > HELD_BYTES_MAX:
-            self._flush()
-        elif len(self._held) == 1:
-            self._turn.send_later(self._flush)
-
-    def _flush(self) -> None:
-        held, self._held, self._held_bytes = self._held, [], 0
-        if held and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+        if self._transport is not None:
+            self._transport.write(data)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -99,7 +86,7 @@ class Peer(asyncio.Protocol):
         if not self._socket.admit(transport):
             transport.abort()
             return
-        self._transport = transport
+        self._transport = Outbox(transport, this_turn(), HELD_BYTES_MAX, at_once=LARGE_BYTES)
         transport.set_write_buffer_limits(UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW)
         self._socket.link.carry(self)
 

@@ -29,8 +29,8 @@ from asyncssh.logging import SSHLogger
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
 from actors.bridge import turn_of
+from actors.outbox import Outbox
 from actors.ssh.farewell import Farewell
-from actors.ssh.outbox import Outbox
 from actors.ssh.packets import MERGE_BYTES_MAX, PacketChannel, PacketConnection
 from actors.ssh.peer import Peer, turn_away
 from actors.ssh.turns import Turns

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 MERGE_BYTES_MAX = 1024  # held-back data in pieces smaller than this is put together
 KEPT_TIMES_MAX = 4  # held-back data may keep alive so many times its own size
 PADDING_BYTES_MIN = 4
-PACKET_BYTES_MIN = 12  # without the length before it
+SEALED_BYTES_MIN = 12  # of a packet without the length before it
 LENGTH_BYTES, TYPE_AT = 4, 1
 DATA_AT = 10  # in a DATA packet: behind the padding's length, the type, the channel, the data's length
 FORGED = bytes(2)  # a type that there is not
@@ -147,7 +147,7 @@ class PacketConnection(Quiet, asyncssh.SSHServerConnection):
             return super()._recv_pkthdr()
         self._pktlen = int.from_bytes(unread[:LENGTH_BYTES], "big")
         end = LENGTH_BYTES + self._pktlen + self._recv_macsize
-        if not PACKET_BYTES_MIN <= self._pktlen <= self._max_recv_pktlen or end > len(unread):
+        if not SEALED_BYTES_MIN <= self._pktlen <= self._max_recv_pktlen or end > len(unread):
             return super()._recv_pkthdr()
         packet = cipher.look(unread[:end])
         kind = packet[TYPE_AT]

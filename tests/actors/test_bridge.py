@@ -268,6 +268,24 @@ async def test_what_trio_has_waited_for_may_be_watched_and_the_other_way_round()
             assert near.recv(9) == b"y" and got == [b"x"]
 
 
+async def test_a_descriptor_is_waited_for_by_one_side_only() -> None:
+    """Either would take the other's registration away, and whoever lost it would wait for ever."""
+    async with open_loop(print):
+        loop = await aio(the_loop)
+        with pairs(1) as [(near, far)]:
+            loop.add_reader(near, lambda: near.recv(9))
+            with pytest.raises(trio.BusyResourceError, match="asyncio"):
+                await trio.lowlevel.wait_readable(near)
+            loop.remove_reader(near)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.lowlevel.wait_readable, near)
+                await trio.lowlevel.checkpoint()
+                await trio.lowlevel.checkpoint()
+                with pytest.raises(trio.BusyResourceError, match="a task of trio"):
+                    loop.add_reader(near, print)
+                far.send(b"x")
+
+
 async def test_what_a_turn_ends_with_knows_the_loop() -> None:
     """A task that is begun there inherits the context."""
     said: list[str] = []

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from actors.ssh.outbox import HELD_BYTES_MAX, Outbox
+from actors.outbox import HELD_BYTES_MAX, Outbox
 from actors.turn import Turn
 
 
@@ -64,6 +64,21 @@ def test_much_does_not_wait_for_the_end() -> None:
         outbox.write(b"x")
         assert len(wire.seen) == 1
     assert b"".join(part for part in wire.seen if isinstance(part, bytes)) == bytes(HELD_BYTES_MAX) + b"x"
+
+
+def test_what_is_small_may_leave_at_once_behind_what_is_held() -> None:
+    wire, turn = Wire(), Turn()
+    outbox = Outbox(wire, turn, held_max=10, at_once=3)
+    with turn:
+        outbox.write(b"large")
+        assert wire.seen == []
+        outbox.write(b"s")
+        assert wire.seen == [b"larges"]
+        outbox.write(b"large")
+        outbox.write(b"larger")
+        assert wire.seen == [b"larges", b"largelarger"]
+        outbox.write(b"last")
+    assert wire.seen == [b"larges", b"largelarger", b"last"]
 
 
 def test_an_orderly_end_comes_behind_what_was_written() -> None:

@@ -1,4 +1,4 @@
-"""What a connection is sent in one turn leaves in one write: one trip to the kernel, one awakening of the client."""
+"""What a peer is sent in one turn leaves in one write: one trip to the kernel, one awakening of the other side."""
 
 import asyncio
 from typing import Any
@@ -9,11 +9,17 @@ HELD_BYTES_MAX = 16 * 1024  # more does not wait: the socket has to say whether 
 
 
 class Outbox(asyncio.Transport):
-    """Stands before the socket's own transport and is one itself."""
+    """Stands before the socket's own transport and is one itself.
 
-    def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
+    More than `held_max` bytes do not wait, nor does a piece of fewer than `at_once` with what is held before it.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, turn: Turn, held_max: int = HELD_BYTES_MAX, at_once: int = 0
+    ) -> None:
         super().__init__()
         self._transport, self._turn = transport, turn
+        self._held_max, self._at_once = held_max, at_once
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._has_ended = False  # our direction
@@ -21,7 +27,7 @@ class Outbox(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._held.append(bytes(data))
         self._held_bytes += len(data)
-        if self._held_bytes > HELD_BYTES_MAX:
+        if self._held_bytes > self._held_max or len(data) < self._at_once:
             self._flush()
         elif len(self._held) == 1:
             self._turn.send_later(self._flush)
