@@ -17,8 +17,9 @@ static void close_fd(int *fd) {
     *fd = -1;
 }
 
-void channel_open(struct channel *channel, uint32_t id, uint32_t window) {
+void channel_open(struct channel *channel, uint32_t id, uint32_t window, bool given) {
     *channel = (struct channel){.id = id, .news = -1, .slave = -1, .in = -1, .in_credit = WINDOW_BYTES};
+    channel->given = channel->in_told = given;
     for (int nth = 0; nth < 2; nth++)
         channel->out[nth] = (struct output){-1, window, false};
 }
@@ -28,7 +29,7 @@ void channel_started(struct channel *channel, const struct started *started, boo
     channel->pty = pty;
     channel->news = started->news;
     channel->slave = started->slave;
-    channel->in = pty ? fcntl(started->out, F_DUPFD_CLOEXEC, 0) : started->in;
+    channel->in = pty && !channel->given ? fcntl(started->out, F_DUPFD_CLOEXEC, 0) : started->in;
     channel->out[0].fd = started->out;
     channel->out[1].fd = started->err;
     channel->out[1].told = pty; /* a terminal has one output, and no EOF is sent for the other */
@@ -111,7 +112,7 @@ static bool take_credit(struct output *output, uint32_t more) {
 
 /* As a terminal would: to the group in its foreground; without one to the program's own group. */
 static void deliver(const struct channel *channel, int number) {
-    pid_t group = channel->pty ? tcgetpgrp(channel->out[0].fd) : 0;
+    pid_t group = channel->given ? foreground_of(channel->pid) : channel->pty ? tcgetpgrp(channel->out[0].fd) : 0;
     kill(-(group > 0 ? group : channel->pid), number);
 }
 
@@ -123,6 +124,7 @@ static void close_by_host(struct channel *channel) {
         kill_session(channel->pid);
     drop_input(channel);
     channel->in_told = true;
+    channel->out[0].told |= channel->given;
     for (int nth = 0; nth < 2; nth++)
         close_fd(&channel->out[nth].fd);
     close_fd(&channel->slave);
@@ -132,10 +134,15 @@ bool channel_take(struct channel *channel, const struct frame *frame) {
     struct size size;
     switch (frame->type) {
     case CREDIT:
-        return take_credit(&channel->out[frame->arg - STREAM_OUT], get_u32(frame->body));
+        return !channel->given && take_credit(&channel->out[frame->arg - STREAM_OUT], get_u32(frame->body));
     case DATA:
-        return take_data(channel, frame->body, frame->length);
+        return !channel->given && take_data(channel, frame->body, frame->length);
     case END:
+        if (frame->arg == STREAM_OUT) {
+            bool fits = channel->given && !channel->out[0].told;
+            channel->out[0].told = true;
+            return fits;
+        }
         channel->in_ended = true;
         finish_input(channel);
         return true;
@@ -283,7 +290,7 @@ bool channel_tell(struct channel *channel, struct outbox *box) {
         channel->in_told = true;
     }
     for (int nth = 0; nth < 2; nth++)
-        if (channel->out[nth].fd < 0 && !channel->out[nth].told) {
+        if (channel->out[nth].fd < 0 && !channel->out[nth].told && !channel->given) {
             put_empty(box, END, (uint8_t)(STREAM_OUT + nth), channel->id);
             channel->out[nth].told = true;
         }

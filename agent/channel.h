@@ -27,7 +27,7 @@ struct channel {
     uint32_t id; /* 0: free */
     pid_t pid;
     int news, slave, in;
-    bool pty;
+    bool pty, given;             /* given: the host has the master, and the streams are its own */
     bool running, spawned_told;  /* executed, and said so */
     bool exited, exit_told;
     bool in_ended, in_told;      /* the host has sent EOF; the host knows that nobody reads */
@@ -41,7 +41,7 @@ struct channel {
     struct output out[2];
 };
 
-void channel_open(struct channel *channel, uint32_t id, uint32_t window);
+void channel_open(struct channel *channel, uint32_t id, uint32_t window, bool given);
 void channel_started(struct channel *channel, const struct started *started, bool pty);
 
 /* What the host asks. False: it breaks the rules of the framing. */

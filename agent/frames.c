@@ -13,9 +13,9 @@ struct rule {
 static const struct rule RULES[] = {
     [HELLO] = {12, 12, 0, 0, true, true},
     [PING] = {8, 8, 0, 0, true, true},
-    [SPAWN] = {SPAWN_FIXED_BYTES + 3, SPAWN_BYTES_MAX, 0, WITH_PTY | WITH_USER | INHERIT_ENV, true, false},
+    [SPAWN] = {SPAWN_FIXED_BYTES + 3, SPAWN_BYTES_MAX, 0, SPAWN_FLAGS, true, false},
     [DATA] = {1, DATA_BYTES_MAX, STREAM_IN, STREAM_IN, true, false},
-    [END] = {0, 0, STREAM_IN, STREAM_IN, true, false},
+    [END] = {0, 0, STREAM_IN, STREAM_OUT, true, false},
     [CREDIT] = {4, 4, STREAM_OUT, STREAM_ERR, true, false},
     [RESIZE] = {8, 8, 0, 0, true, false},
     [SIGNAL] = {0, 0, 1, SIGNAL_MAX, true, false},
@@ -88,12 +88,14 @@ static char **string_list(char **at, const char *end, uint32_t count) {
 
 bool spawn_read(const struct frame *frame, struct spawn *spawn) {
     const uint8_t *body = frame->body, *stop = body + frame->length;
-    *spawn = (struct spawn){.flags = frame->arg, .size = size_read(body)};
+    *spawn = (struct spawn){.flags = frame->arg, .size = size_read(body), .slave = -1};
     spawn->uid = get_u32(body + 8);
     spawn->gid = get_u32(body + 12);
     spawn->group_count = get_u16(body + 16);
     spawn->mode_count = get_u16(body + 18);
     uint32_t argc = get_u32(body + 20), envc = get_u32(body + 24);
+    if (spawn->flags & GIVEN_SLAVE && !(spawn->flags & WITH_PTY))
+        return false;
     if (get_u32(body + 28) != 0 || argc == 0 || spawn->group_count > GROUPS_MAX || spawn->mode_count > MODES_MAX)
         return false;
     const uint8_t *at = body + SPAWN_FIXED_BYTES;

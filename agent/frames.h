@@ -38,7 +38,7 @@ enum frame_type {
 };
 
 enum stream { STREAM_IN, STREAM_OUT, STREAM_ERR };
-enum spawn_flag { WITH_PTY = 1, WITH_USER = 2, INHERIT_ENV = 4 };
+enum spawn_flag { WITH_PTY = 1, WITH_USER = 2, INHERIT_ENV = 4, GIVEN_SLAVE = 8, SPAWN_FLAGS = 15 };
 enum stage { AT_PROTOCOL, AT_LIMIT, AT_RESOURCES, AT_TERMINAL, AT_USER, AT_DIRECTORY, AT_EXEC };
 enum ending { BY_STATUS, BY_SIGNAL, BY_SIGNAL_WITH_CORE };
 
@@ -67,6 +67,7 @@ struct spawn {
     size_t group_count;
     const uint8_t *modes;
     size_t mode_count;
+    int slave;             /* GIVEN_SLAVE: of the terminal whose master the host has; else -1 */
     const char *directory; /* "": where the agent is */
     const char *program;   /* "": argv[0] */
     char **argv;           /* both end with NULL and point into the frame */

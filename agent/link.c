@@ -48,6 +48,45 @@ bool link_socket(struct link *link, const char *path) {
     return true;
 }
 
+static bool keep_given(struct link *link, struct msghdr *message) {
+    int fd = -1;
+    struct cmsghdr *part = CMSG_FIRSTHDR(message);
+    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(part), sizeof fd);
+    else if (!(message->msg_flags & MSG_CTRUNC))
+        return true;
+    if (link->given_count == GIVEN_MAX || (fd >= 0 && message->msg_flags & MSG_CTRUNC)) { /* or more than one */
+        if (fd >= 0)
+            close(fd);
+        errno = EPROTO;
+        return false;
+    }
+    link->given[link->given_count++] = fd;
+    return true;
+}
+
+ssize_t link_read(struct link *link, uint8_t *bytes, size_t count) {
+    if (link->in != link->out)
+        return read(link->in, bytes, count);
+    union {
+        struct cmsghdr aligned;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {bytes, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control};
+    message.msg_controllen = CMSG_LEN(sizeof(int)); /* not its size, which has room for two */
+    ssize_t got = recvmsg(link->in, &message, MSG_CMSG_CLOEXEC);
+    return got > 0 && !keep_given(link, &message) ? -1 : got;
+}
+
+bool link_take_given(struct link *link, int *fd) {
+    if (link->given_count == 0)
+        return false;
+    *fd = link->given[0];
+    memmove(link->given, link->given + 1, --link->given_count * sizeof *link->given);
+    return true;
+}
+
 int take_token(char *token, size_t size) {
     char *value = getenv(TOKEN_NAME);
     size_t length = value ? strlen(value) : 0;

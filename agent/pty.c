@@ -69,36 +69,42 @@ static int open_slave(int master) {
     return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 }
 
-static bool set_up(struct pty *pty, const struct spawn *spawn) {
+static bool open_both(struct pty *pty) {
     int unlocked = 0;
-    struct termios settings;
-    if (ioctl(pty->master, TIOCSPTLCK, &unlocked) < 0)
+    pty->master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (pty->master < 0 || ioctl(pty->master, TIOCSPTLCK, &unlocked) < 0)
         return false;
     pty->slave = open_slave(pty->master);
-    if (pty->slave < 0 || tcgetattr(pty->slave, &settings) < 0)
+    return pty->slave >= 0;
+}
+
+static bool set_up(const struct pty *pty, const struct spawn *spawn) {
+    struct termios settings;
+    if (tcgetattr(pty->slave, &settings) < 0)
         return false;
     for (size_t nth = 0; nth < spawn->mode_count; nth++)
         apply_mode(&settings, spawn->modes[nth * MODE_BYTES], get_u32(spawn->modes + nth * MODE_BYTES + 1));
     if (tcsetattr(pty->slave, TCSANOW, &settings) < 0)
         return false;
-    pty_resize(pty->master, &spawn->size);
+    pty_resize(pty->slave, &spawn->size);
     /* As its owner the program's user may open the terminal again by its name. What is refused here is no failure. */
     return !(spawn->flags & WITH_USER) || fchown(pty->slave, spawn->uid, (gid_t)-1) == 0 || errno == EPERM;
 }
 
 bool pty_open(struct pty *pty, const struct spawn *spawn) {
-    *pty = (struct pty){-1, -1};
-    pty->master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-    if (pty->master >= 0 && set_up(pty, spawn))
+    *pty = (struct pty){-1, spawn->slave};
+    if ((pty->slave >= 0 || open_both(pty)) && set_up(pty, spawn))
         return true;
     int why = errno;
-    close(pty->master);
-    close(pty->slave);
+    if (pty->master >= 0)
+        close(pty->master);
+    if (pty->slave >= 0)
+        close(pty->slave);
     errno = why;
     return false;
 }
 
-void pty_resize(int master, const struct size *size) {
+void pty_resize(int end, const struct size *size) {
     struct winsize window = {size->rows, size->columns, size->x_pixels, size->y_pixels};
-    ioctl(master, TIOCSWINSZ, &window);
+    ioctl(end, TIOCSWINSZ, &window);
 }

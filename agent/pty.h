@@ -8,8 +8,9 @@ struct pty {
     int master, slave;
 };
 
-/* False: errno says why, and nothing is left open. Both ends are closed on exec. */
+/* False: errno says why, and nothing is left open. Both ends are closed on exec. With a slave that was given there is
+ * no master here. */
 bool pty_open(struct pty *pty, const struct spawn *spawn);
-void pty_resize(int master, const struct size *size);
+void pty_resize(int end, const struct size *size);
 
 #endif

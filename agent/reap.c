@@ -14,8 +14,13 @@
 
 enum { PASSES_MAX = 8 };
 
+struct stat_of {
+    char state;
+    int parent, group, session, terminal, foreground;
+};
+
 /* The part of /proc/N/stat behind the name, which may hold anything. False: it has just ended. */
-static bool read_stat(const char *number, char *state, int *parent, int *session) {
+static bool read_stat(const char *number, struct stat_of *of) {
     char path[64], text[512];
     if (!join(path, sizeof path, "/proc/", number, "/stat", NULL))
         return false;
@@ -30,10 +35,10 @@ static bool read_stat(const char *number, char *state, int *parent, int *session
     if (!behind || strlen(behind) < 4)
         return false;
     char *at = behind + 4; /* ") S " and then parent, group, session */
-    *state = behind[2];
-    *parent = (int)strtol(at, &at, 10);
-    strtol(at, &at, 10);
-    *session = (int)strtol(at, &at, 10);
+    of->state = behind[2];
+    int *fields[] = {&of->parent, &of->group, &of->session, &of->terminal, &of->foreground};
+    for (size_t nth = 0; nth < sizeof fields / sizeof *fields; nth++)
+        *fields[nth] = (int)strtol(at, &at, 10);
     return true;
 }
 
@@ -42,11 +47,10 @@ static int kill_pass(pid_t session) {
     DIR *proc = opendir("/proc");
     int found = 0;
     for (struct dirent *entry; proc && (entry = readdir(proc));) {
-        char state;
-        int parent, of;
-        if (!isdigit((unsigned char)*entry->d_name) || !read_stat(entry->d_name, &state, &parent, &of))
+        struct stat_of of;
+        if (!isdigit((unsigned char)*entry->d_name) || !read_stat(entry->d_name, &of))
             continue;
-        if (state == 'Z' || state == 'X' || (session ? of != session : parent != getpid()))
+        if (of.state == 'Z' || of.state == 'X' || (session ? of.session != session : of.parent != getpid()))
             continue;
         found++;
         kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
@@ -54,6 +58,11 @@ static int kill_pass(pid_t session) {
     if (proc)
         closedir(proc);
     return found;
+}
+
+pid_t foreground_of(pid_t program) {
+    struct stat_of of;
+    return read_stat(digits_of((unsigned)program).text, &of) && of.foreground > 0 ? of.foreground : 0;
 }
 
 void kill_session(pid_t session) {

@@ -4,6 +4,9 @@
 
 #include <sys/types.h>
 
+/* The process group in the foreground of its terminal, or 0. */
+pid_t foreground_of(pid_t program);
+
 /* Kill every process of the session, also those that a shell has put into groups of their own. */
 void kill_session(pid_t session);
 

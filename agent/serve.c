@@ -78,9 +78,13 @@ static bool start_program(const struct frame *frame) {
     struct started started;
     if (find_channel(frame->channel) || !spawn_read(frame, &spawn))
         return false;
+    if (spawn.flags & GIVEN_SLAVE && !link_take_given(&agent.link, &spawn.slave)) {
+        spawn_free(&spawn);
+        return false;
+    }
     struct channel *channel = free_slot();
     if (channel) {
-        channel_open(channel, frame->channel, agent.window);
+        channel_open(channel, frame->channel, agent.window, spawn.flags & GIVEN_SLAVE);
         channel->failure = spawn_start(&spawn, environ, &started);
         if (!channel->failure.why) {
             forget_pid(started.pid);
@@ -89,6 +93,8 @@ static bool start_program(const struct frame *frame) {
     } else {
         put_number(&agent.outbox, ERR, AT_LIMIT, frame->channel, EAGAIN);
         put_empty(&agent.outbox, CLOSE, 0, frame->channel);
+        if (spawn.slave >= 0)
+            close(spawn.slave);
     }
     spawn_free(&spawn);
     return true;
@@ -153,7 +159,9 @@ static int take_frames(void) {
 static int read_link(void) {
     if (agent.in_end == agent.in_capacity)
         return GOING_ON;
-    ssize_t count = read(agent.link.in, agent.inbox + agent.in_end, agent.in_capacity - agent.in_end);
+    ssize_t count = link_read(&agent.link, agent.inbox + agent.in_end, agent.in_capacity - agent.in_end);
+    if (count < 0 && errno == EPROTO)
+        return BROKEN;
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
         return ENDED;
     if (count > 0) {

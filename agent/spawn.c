@@ -121,6 +121,10 @@ static _Noreturn void child(const struct spawn *spawn, char **own_env, const int
 static struct failure open_ends(const struct spawn *spawn, struct ends *ends, struct started *started) {
     if (spawn->flags & WITH_PTY) {
         struct pty pty;
+        if (spawn->flags & GIVEN_SLAVE && spawn->slave < 0) { /* it was given, and there was no room for it */
+            errno = EMFILE;
+            return failed(AT_TERMINAL);
+        }
         if (!pty_open(&pty, spawn))
             return failed(AT_TERMINAL);
         ends->theirs[0] = ends->theirs[1] = ends->theirs[2] = started->slave = pty.slave;

@@ -275,7 +275,8 @@ async def _agents(
         return None
     why, agents = await _brought(world, instance, links) if links else ("no link is to be tried", None)
     if not why and agents is not None:
-        world.say(codes.MOORAGE_AGENT_READY, {"link": agents.kind, "volume": agents.volume})
+        found = {"link": agents.kind, "terminals": agents.terminals, "volume": agents.volume}
+        world.say(codes.MOORAGE_AGENT_READY, found)
         return agents
     world.agents, world.why_no_agents = None, why
     if is_must:

@@ -61,7 +61,8 @@ MOORAGE_CONTAINER_DIED = Code("MOORAGE_CONTAINER_DIED", "warning", "the containe
     "The idle command ended, the container was removed from outside, or memory ran out. Its sessions are told and ended.",
     "the container ended (status {status}{oom})")
 MOORAGE_AGENT_READY = Code("MOORAGE_AGENT_READY", "info", "the guest agent can be brought into containers",
-    "A container of its own has proved it at the start; `link` is how it is spoken to: a socket, or the attached stdio.",
+    "A container of its own has proved it at the start; `link` is how it is spoken to: a socket, or the attached stdio. "
+    "`terminals` says who opens them: the host, so that keystrokes go to the program itself, or the agent.",
     outside=True)
 MOORAGE_AGENT_UNAVAILABLE = Code("MOORAGE_AGENT_UNAVAILABLE", "notice", "programs are started by the engine's exec",
     "The guest agent cannot be brought into containers here; the details say why. Without it terminal modes, and signals to an exec, are not served.",

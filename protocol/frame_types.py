@@ -96,6 +96,7 @@ class Spawn(Frame, frozen=True, kw_only=True):
     inherit_env: bool = False
     terminal: Terminal | None = None
     user: SpawnUser | None = None
+    slave_given: bool = False  # its descriptor comes with the frame, and the host has the terminal's master
 
 
 class Spawned(Frame, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ from protocol.frame_types import (
 _HEADER = struct.Struct("<IBBHI")
 TYPE_AT = 4  # in a header
 _SPAWN = struct.Struct("<4H2I2H3I")
-_WITH_PTY, _WITH_USER, _INHERIT_ENV = 1, 2, 4
+_WITH_PTY, _WITH_USER, _INHERIT_ENV, _GIVEN_SLAVE = 1, 2, 4, 8
 
 
 class FrameError(Exception):
@@ -120,6 +120,8 @@ def _read_spawn(channel: int, arg: int, body: bytes) -> Frame:
     rows, columns, x_pixels, y_pixels, uid, gid, groups, modes, argc, envc, zero = _SPAWN.unpack_from(body)
     at = _SPAWN.size + 4 * groups
     text_at = at + 5 * modes
+    if arg & _GIVEN_SLAVE and not arg & _WITH_PTY:
+        raise FrameError("a SPAWN with a slave and without a terminal")
     if zero or not argc or groups > GROUPS_MAX or modes > MODES_MAX or text_at > len(body):
         raise FrameError("a SPAWN that does not hold what it says")
     strings = body[text_at:].split(b"\0")
@@ -137,6 +139,7 @@ def _read_spawn(channel: int, arg: int, body: bytes) -> Frame:
         inherit_env=bool(arg & _INHERIT_ENV),
         terminal=Terminal(**size, modes=tuple((op, value) for op, value in pairs)) if arg & _WITH_PTY else None,
         user=SpawnUser(uid=uid, gid=gid, groups=members) if arg & _WITH_USER else None,
+        slave_given=bool(arg & _GIVEN_SLAVE),
     )
 
 
@@ -160,9 +163,9 @@ _RULES: dict[Sender, dict[int, _Rule]] = {
     "host": {
         HELLO: _Rule(12, 12, 0, 0, True, _read_host_hello),
         PING: _Rule(8, 8, 0, 0, True, lambda channel, arg, body: Ping(mark=body)),
-        SPAWN: _Rule(_SPAWN.size + 3, SPAWN_BYTES_MAX, 0, 7, False, _read_spawn),
+        SPAWN: _Rule(_SPAWN.size + 3, SPAWN_BYTES_MAX, 0, 15, False, _read_spawn),
         DATA: _DATA._replace(arg_max=STDIN),
-        EOF: _END._replace(arg_max=STDIN),
+        EOF: _END._replace(arg_max=STDOUT),
         CREDIT: _CREDIT._replace(arg_min=STDOUT),
         RESIZE: _Rule(8, 8, 0, 0, False, _read_resize),
         SIGNAL: _Rule(0, 0, 1, SIGNAL_MAX, False, lambda channel, arg, body: Signal(channel=channel, number=arg)),
@@ -275,6 +278,8 @@ def _spawn_body(spawn: Spawn) -> tuple[int, int, bytes]:
     terminal, user = spawn.terminal or Terminal(rows=0, columns=0), spawn.user or SpawnUser(uid=0, gid=0)
     if not spawn.argv or any(b"\0" in text for text in strings):
         raise FrameError("a SPAWN needs an argv[0], and strings without NUL")
+    if spawn.slave_given and not spawn.terminal:
+        raise FrameError("a SPAWN with a slave needs a terminal")
     if len(user.groups) > GROUPS_MAX or len(terminal.modes) > MODES_MAX:
         raise FrameError(f"a SPAWN has at most {GROUPS_MAX} groups and {MODES_MAX} modes")
     size = (terminal.rows, terminal.columns, terminal.x_pixels, terminal.y_pixels)
@@ -282,6 +287,7 @@ def _spawn_body(spawn: Spawn) -> tuple[int, int, bytes]:
     parts = [_SPAWN.pack(*size, user.uid, user.gid, *counts), struct.pack(f"<{len(user.groups)}I", *user.groups)]
     parts += [struct.pack("<BI", *mode) for mode in terminal.modes]
     flags = _WITH_PTY * bool(spawn.terminal) | _WITH_USER * bool(spawn.user) | _INHERIT_ENV * spawn.inherit_env
+    flags |= _GIVEN_SLAVE * spawn.slave_given
     return SPAWN, flags, b"".join((*parts, *(text + b"\0" for text in strings)))
 
 

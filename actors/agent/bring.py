@@ -21,7 +21,7 @@ from actors.bridge import aio
 from actors.ports import ContainerOrder, EngineFault, Exit, Sink, Stream
 from protocol.base import Event
 from protocol.container import Link as LinkKind
-from protocol.container import LinkLost
+from protocol.container import LinkLost, Terminals
 
 FOLDER = "/.moorage"  # in every container that is served
 PROGRAM = f"{FOLDER}/agent"
@@ -51,6 +51,7 @@ class BroughtAgents:
 
     def __init__(self, program: bytes, digest: str, sockets: Path) -> None:
         self.kind: LinkKind = "none"
+        self.terminals: Terminals = "agent"
         self.probes: set[str] = set()
         self.volume = f"moorage-agent-{digest[:16]}"
         self.image = f"moorage/agent:{digest[:16]}"
@@ -105,6 +106,7 @@ class BroughtAgents:
             link.report(answer.hear)
             await engine.start_container(link.container)
             await answer.wait(engine, link.container)
+            self.terminals = link.terminals
         if answer.why:
             raise EngineFault("unavailable", answer.why)
 

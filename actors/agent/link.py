@@ -5,14 +5,17 @@ what the client sends leaves in the call that took it. Every frame is a hostile 
 that breaks the rules ends the link.
 """
 
+import asyncio
 import hmac
 import os
 from collections.abc import Callable
 from typing import Protocol
 
-from actors.agent.program import INPUT_BYTES_MAX, NOT_TO_BE_RUN, OUTPUT_BYTES_MAX, Hear, Served, spawn_frame
+from actors.agent.program import NOT_TO_BE_RUN, Hear, Served, spawn_frame
+from actors.agent.relayed import INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, Relayed
+from actors.agent.terminal import AtTerminal
 from actors.ports import ContainerOrder, Sink, SpawnOrder, Stream
-from protocol.container import AgentGreeted, LinkLost
+from protocol.container import AgentGreeted, LinkLost, Terminals
 from protocol.frame_types import AgentHello, Err, Frame, HostHello, Ping
 from protocol.frames import FrameDecoder, FrameError, encode
 
@@ -28,6 +31,15 @@ class Wire(Protocol):
     def close(self) -> None: ...
 
 
+class GivingWire(Wire, Protocol):
+    """One that can carry descriptors too."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def give_slave(self, data: bytes) -> int | None:
+        """Send `data` with the slave of a new terminal in the container: its master. None: nothing is sent."""
+
+
 class Link:
     """Implements `ports.AgentLink`. `token` is what the agent has to show; `beats`: it ends when it hears nothing."""
 
@@ -39,6 +51,7 @@ class Link:
         self._token, self._beats = token, beats
         self._decoder = FrameDecoder("agent")
         self._wire: Wire | None = None
+        self._giver: GivingWire | None = None
         self._window = 0  # of a program's stdin
         self._programs: dict[int, Served] = {}
         self._opened = self._turn = 0
@@ -63,9 +76,9 @@ class Link:
         if self._lost is not None:
             hear(self._lost)
 
-    def spawn(self, order: SpawnOrder, sink: Sink, hear: Hear) -> "Served":
+    def spawn(self, order: SpawnOrder, sink: Sink, hear: Hear) -> Served:
         self._opened += 1
-        program = Served(self, self._opened, order, self._window, sink, hear)
+        program: Served = Relayed(self, self._opened, order, self._window, sink, hear)
         if self._wire is None:
             program.lost("it is gone")
             return program
@@ -74,9 +87,21 @@ class Link:
         except FrameError as error:
             program.refused("invalid", str(error), NOT_TO_BE_RUN)
             return program
+        if (at_terminal := self._at_terminal(order, sink, hear)) is not None:
+            program = at_terminal
+        else:
+            self.send(frame)
         self._programs[program.channel] = program
-        self.send(frame)
         return program
+
+    def _at_terminal(self, order: SpawnOrder, sink: Sink, hear: Hear) -> AtTerminal | None:
+        """Started, if it wants a terminal and we can open one for it."""
+        if not order.tty or self._giver is None:
+            return None
+        master = self._giver.give_slave(encode(spawn_frame(order, self._opened, slave_given=True)))
+        if master is None:
+            return None
+        return AtTerminal(self, self._opened, order, master, self._giver.loop, sink, hear)
 
     def close(self) -> None:
         self._hear = None
@@ -84,13 +109,18 @@ class Link:
 
     # The wire's side.
 
-    def carry(self, wire: Wire) -> None:
-        """Here are the bytes' ways in and out."""
+    def carry(self, wire: Wire, giver: GivingWire | None = None) -> None:
+        """Here are the bytes' ways in and out. `giver`: the wire, if terminals can be given over it."""
         if self._lost is not None:
             wire.close()
             return
-        self._wire = wire
+        self._wire, self._giver = wire, giver
         self.send(encode(HostHello(window=OUTPUT_BYTES_MAX, heartbeat_ms=SILENCE_MS if self._beats else 0)))
+
+    @property
+    def terminals(self) -> Terminals:
+        """Who opens them."""
+        return "agent" if self._giver is None else "host"
 
     def feed(self, data: bytes | memoryview) -> None:
         """From the agent. What breaks the rules ends the link."""
@@ -138,7 +168,7 @@ class Link:
         self._programs.pop(channel, None)
 
     def _end(self, why: str) -> None:
-        wire, self._wire = self._wire, None
+        wire, self._wire, self._giver = self._wire, None, None
         if wire is not None:
             wire.close()
         if self._lost is not None:

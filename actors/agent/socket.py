@@ -1,6 +1,7 @@
 """A link over a Unix socket of one container's own, in a folder that is mounted into it and nowhere else."""
 
 import asyncio
+import os
 import secrets
 import socket
 import struct
@@ -8,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from actors.agent.link import Link
+from actors.agent.terminal import Terminals
 from actors.bridge import this_turn
 from actors.outbox import Outbox
 
@@ -24,22 +26,27 @@ class LinkSocket:
 
     def __init__(self, link: Link, folder: Path) -> None:
         self.link, self.folder = link, folder
+        self.loop: asyncio.AbstractEventLoop  # once it listens
+        self.terminals: Terminals | None = None
         self._server: asyncio.Server | None = None
         link.when_closed = self._tidy
 
     async def listen(self) -> None:
         """Raises OSError."""
+        self.loop = asyncio.get_running_loop()
         self.folder.mkdir()
         self.folder.chmod(0o711)  # whatever our umask is
         path = self.folder / NAME
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Peer(self), str(path), backlog=1)
+        self._server = await self.loop.create_unix_server(lambda: Peer(self), str(path), backlog=1)
         path.chmod(0o666)  # the container's user is whoever its image says
 
     def admit(self, transport: asyncio.Transport) -> bool:
-        """Is this the agent? Its cgroup is the container's, whatever the user's number means in there."""
+        """Is this the agent? Its cgroup is the container's, whatever the user's number means in there.
+
+        Nothing else runs in the container yet, as the agent starts all that does.
+        """
         credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
-        pid, _, _ = PEER.unpack(credentials)
+        pid, uid, _ = PEER.unpack(credentials)
         try:
             groups = Path(f"/proc/{pid}/cgroup").read_text()
         except OSError:
@@ -47,31 +54,36 @@ class LinkSocket:
         if self._server is None or not self.link.container or self.link.container not in groups:
             return False
         self._stop_listening()
+        with suppress(OSError):  # the agent opens its own then, and we hold neither end
+            self.terminals = Terminals(f"/proc/{pid}/root", uid)
         return True
 
     def _stop_listening(self) -> None:
         if self._server is not None:
             server, self._server = self._server, None
-            loop = server.get_loop()
             for sock in server.sockets:
-                loop.remove_reader(sock.fileno())
+                self.loop.remove_reader(sock.fileno())
             # Not before those that were accepted already are there to be refused: asyncio forgets them otherwise.
-            loop.call_soon(server.close)
+            self.loop.call_soon(server.close)
         with suppress(OSError):
             (self.folder / NAME).unlink()
 
     def _tidy(self) -> None:
         self._stop_listening()
+        if self.terminals is not None:
+            self.terminals.close()
+            self.terminals = None
         with suppress(OSError):
             self.folder.rmdir()
 
 
 class Peer(asyncio.Protocol):
-    """One connection to the socket. Implements `link.Wire` once it is known to be the agent's."""
+    """One connection to the socket. Implements `link.GivingWire` once it is known to be the agent's."""
 
     def __init__(self, socket: LinkSocket) -> None:
         self._socket = socket
         self._transport: asyncio.Transport | None = None
+        self.loop = socket.loop
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -81,6 +93,25 @@ class Peer(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def give_slave(self, data: bytes) -> int | None:
+        terminals, transport = self._socket.terminals, self._transport
+        if terminals is None or transport is None or transport.get_write_buffer_size():
+            return None  # a descriptor goes with the bytes of one call, which have to be the next ones
+        try:
+            master, slave = terminals.open()
+        except OSError:
+            return None
+        try:
+            sent = _send_with(transport.get_extra_info("socket").fileno(), data, slave)
+        except OSError:
+            os.close(master)
+            return None
+        finally:
+            os.close(slave)
+        if sent < len(data):
+            transport.write(data[sent:])
+        return master
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         if not self._socket.admit(transport):
@@ -88,7 +119,7 @@ class Peer(asyncio.Protocol):
             return
         self._transport = Outbox(transport, this_turn(), HELD_BYTES_MAX, at_once=LARGE_BYTES)
         transport.set_write_buffer_limits(UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW)
-        self._socket.link.carry(self)
+        self._socket.link.carry(self, self if self._socket.terminals is not None else None)
 
     def pause_writing(self) -> None:
         self._socket.link.choke()
@@ -109,3 +140,12 @@ class Peer(asyncio.Protocol):
 def fresh_folder(folder: Path) -> Path:
     """A name that no container has had before."""
     return folder / secrets.token_hex(6)
+
+
+def _send_with(number: int, data: bytes, descriptor: int) -> int:
+    """How many bytes went through a transport's socket. Raises OSError: none."""
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=number)
+    try:
+        return socket.send_fds(ours, [data], [descriptor])
+    finally:
+        ours.detach()  # it is the transport's

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.agent.guest import Guest
+from tests.agent.screen import Screen
 
 HOME = Path(__file__).parent.parent.parent
 
@@ -50,3 +51,20 @@ def boot(binary: Path, tmp_path: Path) -> Iterator[Callable[..., Guest]]:
 @pytest.fixture
 def guest(boot: Callable[..., Guest]) -> Guest:
     return boot().greet()
+
+
+@pytest.fixture
+def screens() -> Iterator[Callable[[], Screen]]:
+    with ExitStack() as stack:
+
+        def one_more() -> Screen:
+            screen = Screen()
+            stack.callback(screen.close)
+            return screen
+
+        yield one_more
+
+
+@pytest.fixture
+def screen(screens: Callable[[], Screen]) -> Screen:
+    return screens()

@@ -43,7 +43,7 @@ def _spawn_fields(spawn: Spawn) -> dict[str, object]:
     terminal = spawn.terminal or Terminal(rows=0, columns=0)
     user = spawn.user or SpawnUser(uid=0, gid=0)
     return {
-        "flags": bool(spawn.terminal) + 2 * bool(spawn.user) + 4 * spawn.inherit_env,
+        "flags": bool(spawn.terminal) + 2 * bool(spawn.user) + 4 * spawn.inherit_env + 8 * spawn.slave_given,
         **_size_fields(terminal),
         "uid": user.uid,
         "gid": user.gid,

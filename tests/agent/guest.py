@@ -4,9 +4,9 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from protocol.frame_types import (
     STDERR,
@@ -79,8 +79,11 @@ class Guest:
     def send(self, *frames: Frame) -> None:
         self.send_bytes(b"".join(map(encode, frames)))
 
-    def send_bytes(self, data: bytes) -> None:
-        self._socket.sendall(data)
+    def send_bytes(self, data: bytes, *given: int) -> None:
+        """`given`: descriptors that go with the first of the bytes."""
+        sent = socket.send_fds(self._socket, [data], given) if given else 0
+        if sent < len(data):
+            self._socket.sendall(data[sent:])
 
     def _read(self) -> None:
         try:
@@ -117,11 +120,12 @@ class Guest:
             if isinstance(frame, Close):
                 return
 
-    def spawn(self, *argv: str, **options: object) -> int:
+    def spawn(self, *argv: str, given: Sequence[int] = (), **options: object) -> int:
         self._last_channel += 1
         options = {"env": (PATH,), **options}
         words = tuple(word.encode() for word in argv)
-        self.send(Spawn(channel=self._last_channel, argv=words, **options))  # type: ignore[arg-type]
+        frame = Spawn(channel=self._last_channel, argv=words, **options)  # type: ignore[arg-type]
+        self.send_bytes(encode(frame), *given)
         return self._last_channel
 
     def finish(self, channel: int) -> Ran:
@@ -139,7 +143,7 @@ class Guest:
                     error = frame
         return Ran(b"".join(parts[STDOUT]), b"".join(parts[STDERR]), ended, error)
 
-    def run(self, *argv: str, stdin: bytes | None = b"", **options: object) -> Ran:
+    def run(self, *argv: str, stdin: bytes | None = b"", **options: Any) -> Ran:
         channel = self.spawn(*argv, **options)
         if stdin is not None:
             if stdin:

@@ -1,5 +1,7 @@
 """Hostile frames against the sanitized agent: damaged, cut, repeated, out of order. It ends in order or goes on."""
 
+import os
+import pty
 import random
 from collections.abc import Callable
 
@@ -37,9 +39,10 @@ def any_frame(dice: random.Random) -> Frame:
                 channel=channel + dice.randrange(2) * dice.randrange(90) - 99 * (channel > 99),
                 argv=argv,
                 terminal=terminal,
+                slave_given=terminal is not None and dice.random() < 0.5,
             ),
             Data(channel=channel, stream=STDIN, piece=dice.randbytes(dice.choice((1, 100, 65536)))),
-            EndOfFile(channel=channel, stream=STDIN),
+            EndOfFile(channel=channel, stream=dice.choice((STDIN, STDIN, STDOUT))),
             Credit(channel=channel, stream=STDOUT, bytes=dice.choice((1, 65536, 1 << 24))),
             Resize(channel=channel, rows=dice.randrange(65536), columns=1),
             Signal(channel=channel, number=dice.choice((1, 2, 9, 15, 18, 64))),
@@ -58,15 +61,21 @@ def damaged(dice: random.Random, data: bytes) -> bytes:
 
 def attack(guest: Guest, seed: int) -> None:
     dice = random.Random(seed)
+    master, slave = pty.openpty()
     guest.send(HostHello(window=dice.choice((1, 1000, 1 << 20))))
     try:
         for _ in range(dice.randrange(1, 25)):
-            guest.send_bytes(damaged(dice, encode(any_frame(dice))))
+            frame = any_frame(dice)
+            given = dice.random() < (0.9 if isinstance(frame, Spawn) and frame.slave_given else 0.02)
+            guest.send_bytes(damaged(dice, encode(frame)), *([slave] * given))
         guest._socket.settimeout(0.02)
         while True:
             guest.take(lambda frame: False)
     except (TimeoutError, Ended, BrokenPipeError, ConnectionResetError):
         pass
+    finally:
+        os.close(master)
+        os.close(slave)
     assert guest.hang_up() in (0, 5), guest.said()
 
 

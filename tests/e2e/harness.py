@@ -216,6 +216,10 @@ class Said:
     def details(self, name: str) -> list[Mapping[str, Any]]:
         return [details for said, details in self.lines if said == name]
 
+    def told(self) -> list[str]:
+        """All of it, for a person."""
+        return [f"{name} {' '.join(f'{key}={value}' for key, value in more.items())}" for name, more in self.lines]
+
     def rows(self) -> set[str]:
         """Ids of the rows that said something."""
         return {details["row"] for _, details in self.lines if "row" in details}
@@ -300,11 +304,15 @@ class Builder:
         settings, said = self.settings(fake is not None, **more), Said()
         if fake is not None:
             fake.images.setdefault(FAKE_IMAGE, FakeImage())
-        with trio.fail_after(seconds_max):
-            loop = open_loop(lambda context: None)
-            async with loop, serve(settings, say=said, engine=fake, links=links, reread=reread) as server:
-                harness = Harness(server, settings, said, fake, self.folder, self.engine)
-                yield harness
+        try:
+            with trio.fail_after(seconds_max):
+                loop = open_loop(lambda context: None)
+                async with loop, serve(settings, say=said, engine=fake, links=links, reread=reread) as server:
+                    harness = Harness(server, settings, said, fake, self.folder, self.engine)
+                    yield harness
+        except BaseException as error:
+            error.add_note("the daemon said:\n" + "\n".join(said.told()))
+            raise
         self.check(harness, allow)
         self.scenarios += harness.scenarios()
 

@@ -12,6 +12,7 @@ from tests.e2e.served import ALL, Served, served
 
 ENDED = ("SS0711|SS0812",)  # the agent's word on the end, and the end of the output, in either order
 BIG = 50_000_000
+THIRTEEN_SECONDS_MAX = 90.0  # as many containers at once; 3 s on a quiet machine, 28 on one with five such runs
 
 
 @served("exec", end="exit status 7", rows=ENDED, quick=ALL)
@@ -121,7 +122,7 @@ async def _signals(client: Client, **options: Any) -> None:
 @served("signals", end="exit-signal of each name", rows=("SS0618", *ENDED), needs=("engine",))
 async def signals(at: Served) -> None:
     """Every signal of RFC 4254: it ends the program, and the end is told by its name."""
-    async with at.harness() as harness, harness.client() as client:
+    async with at.harness(seconds_max=THIRTEEN_SECONDS_MAX) as harness, harness.client() as client:
         await _signals(client)
         assert harness.said.count("SSH_EXIT") == len(SIGNALS)
 
@@ -131,7 +132,7 @@ async def signals(at: Served) -> None:
 )
 async def signals_pty(at: Served) -> None:
     """The same at a terminal."""
-    async with at.harness() as harness, harness.client() as client:
+    async with at.harness(seconds_max=THIRTEEN_SECONDS_MAX) as harness, harness.client() as client:
         await _signals(client, term_type="xterm", term_size=(80, 24))
 
 

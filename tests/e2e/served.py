@@ -32,7 +32,7 @@ class Served:
         more = {"transport": "served", "mode": self.mode, "links": (self.link,), **more}
         async with self.setup.harness(**more) as harness:
             (ready,) = harness.said.details("MOORAGE_AGENT_READY")
-            assert ready["link"] == self.link
+            assert (ready["link"], ready["terminals"]) == (self.link, "host" if self.link == "socket" else "agent")
             yield harness
             await harness.all_gone()
             folder = self.folder / "state" / "boots"

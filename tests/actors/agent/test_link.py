@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actors.agent.link import SILENCE_MS, UNREAD_BYTES_MAX
-from actors.agent.program import INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, RETURN_BYTES
+from actors.agent.relayed import INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, RETURN_BYTES
 from actors.ports import SpawnOrder
 from protocol.base import Size
 from protocol.container import AgentGreeted, LinkLost

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.agent.program import OUTPUT_BYTES_MAX
+from actors.agent.relayed import OUTPUT_BYTES_MAX
 from actors.ports import SpawnOrder
 from moorage.agent_binary import AgentBinary
 from protocol.base import Event, Size

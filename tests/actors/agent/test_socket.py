@@ -14,7 +14,7 @@ import pytest_trio
 import trio
 
 from actors.agent.link import Link
-from actors.agent.program import OUTPUT_BYTES_MAX
+from actors.agent.relayed import OUTPUT_BYTES_MAX
 from actors.agent.socket import NAME, LinkSocket
 from actors.bridge import aio
 from actors.ports import ContainerOrder

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from actors.agent.bring import BroughtAgents
 from actors.agent.link import Link
-from actors.agent.program import OUTPUT_BYTES_MAX
+from actors.agent.relayed import OUTPUT_BYTES_MAX
 from actors.ports import ContainerOrder, SpawnOrder
 from moorage.testing import FakeEngine
 from protocol.base import Event, Size
