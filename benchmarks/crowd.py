@@ -15,6 +15,7 @@ from benchmarks.stats import in_turns, percentile
 
 WIDTH = 50
 BARE = "engine: create, start, remove"
+READINGS = 4
 CHATTER = "while :; do echo a line; sleep 1; done"
 PAUSE_S = 0.02
 FILL_SECONDS_MAX = 120.0
@@ -102,7 +103,7 @@ def typing(bench: Bench) -> list[Group]:
         SSHD: bench.sshd,
     }
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in servers}
-    for _ in range(2):
+    for _ in range(READINGS):
         for name, start in bench.dice.sample(list(servers.items()), len(servers)):
             with ExitStack() as stack:
                 typist = stack.enter_context(asyncssh_client(bench.folder))
