@@ -107,11 +107,10 @@ def test_signals_go_to_the_group_in_the_foreground(guest: Guest, screen: Screen,
     screen.type(b"sleep 60 & echo pid $! .; sh -c 'echo job; exec sleep 60'\n")
     behind = int(screen.until(b"job").partition(b"pid ")[2].split()[0])
     guest.send(Signal(channel=channel, number=number_of(name)))
-    screen.until(b"$ ")  # a shell whose job ends by INT drops what was typed before
     screen.type(b"echo code $?\n")
     screen.until(f"code {128 + number_of(name)}".encode())
     assert alive(behind)
-    screen.type(b"kill $!; exit 3\n")
+    screen.type(b"kill -KILL $!; exit 3\n")  # TERM is lost on one that is forked and not yet executed
     ended = Exit(channel=channel, how="status", number=3)
     assert finish(guest, screen, channel)[1][1:] == [ended, Close(channel=channel)]
 

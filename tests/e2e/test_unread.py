@@ -15,7 +15,7 @@ import pytest
 import trio
 from asyncssh.packet import String
 
-from actors.agent.program import OUTPUT_BYTES_MAX
+from actors.agent.relayed import OUTPUT_BYTES_MAX
 from actors.bridge import aio, open_loop
 from tests.e2e.harness import USER, Keys
 from tests.e2e.process import Served, served

@@ -197,6 +197,7 @@ def test_an_exit_that_cannot_be(how: int, number: int) -> None:
     Spawn(channel=1, argv=(b"a",), user=SpawnUser(uid=-1, gid=0)),
     Spawn(channel=1, argv=(b"a",), terminal=Terminal(rows=1, columns=1, modes=[(1, 1)] * 257)),
     Spawn(channel=1, argv=(b"a",), terminal=Terminal(rows=70000, columns=1)),
+    Spawn(channel=1, argv=(b"a",), slave_given=True),
     Signal(channel=1, number=65),
     Signal(channel=1, number=300),
     Close(channel=2**32),
