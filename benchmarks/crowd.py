@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 
+from actors.pool import SPARE_NAME
 from benchmarks.asyncssh_process import asyncssh_client
 from benchmarks.bench import Bench
 from benchmarks.engine import IDLE, Engine, EngineSaidNo
@@ -87,9 +88,13 @@ def burst(bench: Bench) -> list[Group]:
 
 
 def _until_full(engine: Engine) -> None:
-    """Return when the pool is filled, and what was used is gone."""
+    """Return when the pool is filled, and what was used is gone.
+
+    Those that a burst has just used run a moment longer and are as many; but a claim has given them other names.
+    """
     until = time.monotonic() + FILL_SECONDS_MAX
-    while len(engine.containers("running")) != WIDTH or len(engine.containers()) != WIDTH:
+    time.sleep(0.5)
+    while len(engine.containers("running", name=SPARE_NAME)) != WIDTH or len(engine.containers()) != WIDTH:
         if time.monotonic() > until:
             raise EngineSaidNo(f"the pool was not filled after {FILL_SECONDS_MAX:.0f} s")
         time.sleep(0.2)

@@ -53,9 +53,9 @@ class Engine:
             raise EngineSaidNo(f"{method} {path}: {answer.status} {said[:300]!r}")
         return said
 
-    def containers(self, *states: str) -> list[str]:
-        """The ids of this run's containers, of all or of those in these states."""
-        wanted = {"label": [self.label], **({"status": states} if states else {})}
+    def containers(self, *states: str, name: str = "") -> list[str]:
+        """The ids of this run's containers, of all or of those in these states, and with names that begin so."""
+        wanted = {"label": [self.label], **({"status": states} if states else {}), **({"name": [name]} if name else {})}
         filters = quote(json.dumps(wanted))
         return [one["Id"] for one in json.loads(self.call("GET", f"/containers/json?all=1&filters={filters}"))]
 
