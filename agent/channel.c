@@ -212,25 +212,26 @@ static void write_held(struct channel *channel) {
     finish_input(channel);
 }
 
-/* Straight into the outbox, behind a header that is written when the length is known. */
-static void read_output(struct channel *channel, int nth, struct outbox *box) {
+/* Straight into the outbox, behind a header that is written when the length is known. True: there may be more. */
+static bool read_output(struct channel *channel, int nth, struct outbox *box) {
     struct output *output = &channel->out[nth];
     size_t room = outbox_room(box), most = DATA_BYTES_MAX;
-    if (room <= RESERVED_BYTES + HEADER_BYTES)
-        return;
+    if (room <= RESERVED_BYTES + HEADER_BYTES || output->credit == 0)
+        return false;
     most = most < output->credit ? most : output->credit;
     most = most < room - RESERVED_BYTES - HEADER_BYTES ? most : room - RESERVED_BYTES - HEADER_BYTES;
     uint8_t *at = box->bytes + box->end;
     ssize_t count = read(output->fd, at + HEADER_BYTES, most);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return false;
     if (count <= 0) { /* a terminal's end is EIO */
         close_fd(&output->fd);
-        return;
+        return false;
     }
     put_header(at, (uint32_t)count, DATA, (uint8_t)(STREAM_OUT + nth), channel->id);
     box->end += HEADER_BYTES + (size_t)count;
     output->credit -= (uint32_t)count;
+    return (size_t)count == most;
 }
 
 void channel_ready(struct channel *channel, int fd, struct outbox *box) {
@@ -240,7 +241,8 @@ void channel_ready(struct channel *channel, int fd, struct outbox *box) {
         write_held(channel);
     for (int nth = 0; nth < 2; nth++)
         if (fd == channel->out[nth].fd && channel->spawned_told && channel->out[nth].credit > 0)
-            read_output(channel, nth, box);
+            while (read_output(channel, nth, box)) /* all that fits leaves in one write */
+                continue;
 }
 
 static void free_channel(struct channel *channel) {

@@ -7,8 +7,8 @@ from protocol.frame_types import DATA_BYTES_MAX, STDERR, STDIN, STDOUT, Credit, 
 from protocol.frames import FrameError, data_header
 
 INPUT_BYTES_MAX = 1024 * 1024  # of a program's stdin, on its way; it waits in the agent, not here
-OUTPUT_BYTES_MAX = 256 * 1024  # of each output, on its way: what is held for a client that does not read
-RETURN_BYTES = OUTPUT_BYTES_MAX // 2  # credit goes back in pieces of this size
+OUTPUT_BYTES_MAX = 512 * 1024  # of each output, on its way: what is held for a client that does not read
+RETURN_BYTES = OUTPUT_BYTES_MAX // 4  # credit goes back in pieces of this size
 HELD_BYTES_LOW = 64 * 1024
 OUTPUTS = (STDOUT, STDERR)
 ONE_OUTPUT, BOTH_OUTPUTS = frozenset({STDOUT}), frozenset(OUTPUTS)  # shared: a program holds no set of its own
