@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.openssh]
 MIB = 2**20
 VERSION = b"SSH-2.0-Slow\r\n"
 ELSEWHERE = "127.0.0.2"
-HELD_MIB_MAX = 0.4  # of each program's output: what its agent may send ahead, and a little more
+HELD_MIB_MAX = 0.75  # of each program's output: what its agent may send ahead, and a little more
 
 
 class Scene:
