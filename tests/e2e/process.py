@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from tests.codes_heard import hear
+from tests.e2e import outside
 from tests.e2e.harness import USER
 
 HOME = Path(__file__).resolve().parents[2]
@@ -86,6 +87,16 @@ async def served(
             yield it
             nursery.cancel_scope.cancel()
     finally:
+        runs_still = process.returncode is None
         process.kill()
         with trio.CancelScope(shield=True):
             await process.wait()
+            if runs_still:
+                await trio.to_thread.run_sync(_tidy, folder / "state" / "instance")
+
+
+def _tidy(instance: Path) -> None:
+    """One that is killed as its last session ends may leave that one's container, and nobody starts again."""
+    if instance.exists():
+        for name in outside.names({"moorage.instance": instance.read_text().strip()}):
+            outside.remove(name)
