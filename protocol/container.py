@@ -9,7 +9,7 @@ from protocol.settings import ExecutionMode, ImagePullPolicy
 # How the guest agent in it is spoken to: not at all (programs are the engine's execs, or the container's own), over the
 # container's attached stdio, or over a Unix socket of its own.
 Link = Literal["none", "attach", "socket"]
-Terminals = Literal["agent", "host"]  # who opens those of served programs
+TerminalOpener = Literal["agent", "host"]  # who opens those of served programs
 
 
 class ContainerState(Enum):

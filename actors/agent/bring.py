@@ -21,7 +21,7 @@ from actors.bridge import aio
 from actors.ports import ContainerOrder, EngineFault, Exit, Sink, Stream
 from protocol.base import Event
 from protocol.container import Link as LinkKind
-from protocol.container import LinkLost, Terminals
+from protocol.container import LinkLost, TerminalOpener
 
 FOLDER = "/.moorage"  # in every container that is served
 PROGRAM = f"{FOLDER}/agent"
@@ -51,7 +51,7 @@ class BroughtAgents:
 
     def __init__(self, program: bytes, digest: str, sockets: Path) -> None:
         self.kind: LinkKind = "none"
-        self.terminals: Terminals = "agent"
+        self.terminals: TerminalOpener = "agent"
         self.probes: set[str] = set()
         self.volume = f"moorage-agent-{digest[:16]}"
         self.image = f"moorage/agent:{digest[:16]}"
@@ -71,12 +71,12 @@ class BroughtAgents:
                 link.beat()
 
     async def probe(self, engine: Carrier, labels: Mapping[str, str], only: Sequence[LinkKind] = ORDER) -> str:
-        """Bring the agent and find the link that works: `kind` is set. Why none does, or the empty string."""
+        """Bring the agent, find the link that works, set `kind` and `terminals`. Why none does, or the empty string."""
         self._labels = labels
         why = []
         for kind in only:
             try:
-                await self._try(engine, kind)
+                self.terminals = await self._try(engine, kind)
             except EngineFault as fault:
                 why.append(f"{kind} link: {fault.why}")
             else:
@@ -97,8 +97,8 @@ class BroughtAgents:
             return False
         return True
 
-    async def _try(self, engine: Carrier, kind: LinkKind) -> None:
-        """Let an agent say hello over this kind of link. Raises `EngineFault`."""
+    async def _try(self, engine: Carrier, kind: LinkKind) -> TerminalOpener:
+        """Let an agent say hello over this kind of link: who opens terminals there. Raises `EngineFault`."""
         answer = Answer()
         async with self._container(engine, kind) as link:
             if kind == "attach":
@@ -106,9 +106,10 @@ class BroughtAgents:
             link.report(answer.hear)
             await engine.start_container(link.container)
             await answer.wait(engine, link.container)
-            self.terminals = link.terminals
+            opener = link.terminals
         if answer.why:
             raise EngineFault("unavailable", answer.why)
+        return opener
 
     @asynccontextmanager
     async def _container(self, engine: Carrier, kind: LinkKind) -> AsyncIterator[Link]:

@@ -15,7 +15,7 @@ from actors.agent.program import NOT_TO_BE_RUN, Hear, Served, spawn_frame
 from actors.agent.relayed import INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, Relayed
 from actors.agent.terminal import AtTerminal
 from actors.ports import ContainerOrder, Sink, SpawnOrder, Stream
-from protocol.container import AgentGreeted, LinkLost, Terminals
+from protocol.container import AgentGreeted, LinkLost, TerminalOpener
 from protocol.frame_types import AgentHello, Err, Frame, HostHello, Ping
 from protocol.frames import FrameDecoder, FrameError, encode
 
@@ -118,7 +118,7 @@ class Link:
         self.send(encode(HostHello(window=OUTPUT_BYTES_MAX, heartbeat_ms=SILENCE_MS if self._beats else 0)))
 
     @property
-    def terminals(self) -> Terminals:
+    def terminals(self) -> TerminalOpener:
         """Who opens them."""
         return "agent" if self._giver is None else "host"
 

@@ -43,7 +43,7 @@ class LinkSocket:
     def admit(self, transport: asyncio.Transport) -> bool:
         """Is this the agent? Its cgroup is the container's, whatever the user's number means in there.
 
-        Nothing else runs in the container yet, as the agent starts all that does.
+        No program of a user runs in the container yet, for the agent starts them.
         """
         credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
         pid, uid, _ = PEER.unpack(credentials)

@@ -31,7 +31,7 @@ TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441  # which termios does not know (asm
 class Terminals:
     """Those of one container: `root` is its root folder as the host sees it, `uid` its user as the host counts.
 
-    To be made before any program of a user runs in there: no path of the container is followed later. Raises OSError
+    To be made before we start a program of a user in there: no path of the container is followed later. Raises OSError
     where the host does not let us (another user's container, a host that hides its processes).
     """
 

@@ -159,3 +159,11 @@ async def test_sockets_have_a_path_that_fits_or_say_so(loop: None, tmp_path: Pat
         await agents.open(ORDERED)
     assert "cannot listen in" in caught.value.why
     assert not list((tmp_path / ("x" * 100)).iterdir())  # nothing is left of the try
+
+
+async def test_a_volume_that_is_filled_again_changes_nothing_of_what_was_found(
+    engine: FakeEngine, agents: BroughtAgents, loop: None, autojump_clock: MockClock
+) -> None:
+    agents.kind, agents.terminals = "socket", "host"
+    assert await agents.mend(engine, f"no such file: {PROGRAM}")
+    assert (agents.kind, agents.terminals) == ("socket", "host")
