@@ -6,7 +6,7 @@
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -158,14 +158,32 @@ async def serve(
     leaving = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
+            born = Born()
             live = partial(_live, sockets=sockets, take_over=take_over)
-            server: Server = await nursery.start(live, settings, say, engine, dice, links, reread, adopted, leaving)
+            nursery.start_soon(live, settings, say, engine, dice, links, reread, adopted, born, leaving)
             try:
-                yield server
+                yield await born.wait()
             finally:
                 leaving.set()
     except BaseExceptionGroup as group:
         raise alone(group) from None
+
+
+class Born:
+    """The server, once it is there. A nursery's `start` would not let go of one whose beginning is cancelled late."""
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+        self._there = trio.Event()
+
+    def set(self, server: Server) -> None:
+        self._server = server
+        self._there.set()
+
+    async def wait(self) -> Server:
+        await self._there.wait()
+        assert self._server is not None
+        return self._server
 
 
 async def _live(
@@ -176,13 +194,16 @@ async def _live(
     links: Sequence[LinkKind] | None,
     reread: Reread | None,
     adopted: Adopted,
+    born: Born,
     leaving: trio.Event,
     *,
     sockets: Sequence[socket.socket] = (),
     take_over: str | None = None,
-    task_status: trio.TaskStatus[Server],
 ) -> None:
-    """The daemon's life in a task of its own, because it has to outlive a block that is cancelled."""
+    """The daemon's life in a task of its own, because it has to outlive a block that is cancelled.
+
+    Until the agent has been tried it is cancelled with the block; from then on, and for its end, it is not.
+    """
 
     def on_error(context: Mapping[str, Any]) -> None:
         """Before there is a supervisor, an error of the loop belongs to no connection."""
@@ -193,7 +214,7 @@ async def _live(
             handle(context)
 
     handle: Callable[[Mapping[str, Any]], None] | None = None
-    with trio.CancelScope(shield=True):
+    with trio.CancelScope() as life:
         async with (
             open_loop(on_error),
             _instance(settings) as instance,
@@ -207,6 +228,7 @@ async def _live(
             sweeper = Sweeper(supervisor, instance)
             nursery.start_soon(sweeper.run)  # what a crash left does not wait for the agent
             agents = await _agents(settings, world, instance, links)
+            life.shield = True
             handle = error_handler(supervisor)
             api = "{}.{}".format(*found.api)
             log(codes.MOORAGE_ENGINE_FOUND, {"api": api, "url": getattr(found, "url", "")})
@@ -226,7 +248,7 @@ async def _live(
             talks = {**port.talks, "reload": server.answer_reload}
             await nursery.start(control, instance.control, {STATUS: server.statistics}, talks, log)
             nursery.start_soon(server.run)
-            task_status.started(server)
+            born.set(server)
             await leaving.wait()
             await server.stop()
             await port.settled()
@@ -376,12 +398,15 @@ async def _serve_until_stopped(
     say, sockets = manager.told(log.write), inherited_sockets()
     served = serve(settings, say=say, reread=reread, adopted=adopted, sockets=sockets, take_over=take_over)
     note_foreground()
-    with ExitStack() as stack:
-        async with served as server, trio.open_nursery() as nursery:
-            signals = stack.enter_context(trio.open_signal_receiver(*HEEDED))
-            nursery.start_soon(heed, signals, server, log, manager)
-            nursery.start_soon(manager.watch, server.prove_alive)
-            on_ready(server.addresses)
-            await server.wait_stopped()
+    server: Server | None = None
+    with trio.open_signal_receiver(*HEEDED) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(heed, signals, lambda: server, nursery.cancel_scope.cancel, log, manager)
+            async with served as server, trio.open_nursery() as watching:
+                watching.start_soon(manager.watch, server.prove_alive)
+                on_ready(server.addresses)
+                await server.wait_stopped()
+                watching.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
-        await follow(signals, server)
+        if server is not None:
+            await follow(signals, server)

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -33,16 +33,30 @@ def note_foreground() -> None:
             os.close(terminal)
 
 
-async def heed(signals: AsyncIterator[int], server: "Server", log: Log, manager: ServiceManager) -> None:
-    """INT and TERM end the server, a second one makes haste; HUP reopens the log and reads the configuration again."""
+async def heed(
+    signals: AsyncIterator[int],
+    serving: "Callable[[], Server | None]",
+    give_up: Callable[[], None],
+    log: Log,
+    manager: ServiceManager,
+) -> None:
+    """INT and TERM end the server, a second one makes haste; HUP reopens the log and reads the configuration again.
+
+    As long as there is no server, INT and TERM give up the start.
+    """
     async for number in signals:
-        _pass_on(server, number)
+        server = serving()
+        if server is not None:
+            _pass_on(server, number)
         if number == signal.SIGHUP:
             log.reopen()
-            manager.reloading()
-            server.reloads.want(signal.Signals(number).name)
-        else:
+            if server is not None:
+                manager.reloading()
+                server.reloads.want(signal.Signals(number).name)
+        elif server is not None:
             server.shutdown(signal.Signals(number).name)
+        else:
+            give_up()
 
 
 async def follow(signals: AsyncIterator[int], server: "Server") -> None:

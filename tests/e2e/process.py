@@ -57,7 +57,23 @@ async def served(
     within: Sequence[str] = (),
     **shutdown: float,
 ) -> AsyncIterator[Served]:
-    """Started and ready, its state in `folder`; killed at the end of the block if it still runs.
+    """As `started`, and ready."""
+    async with started(folder, image, more, ssh, within, **shutdown) as it:
+        ready = await it.until("MOORAGE_READY")
+        it.port = int(ready["listen"][0].rpartition(":")[2])
+        yield it
+
+
+@asynccontextmanager
+async def started(
+    folder: Path,
+    image: str,
+    more: Mapping[str, Any] = {},
+    ssh: Mapping[str, Any] = {},
+    within: Sequence[str] = (),
+    **shutdown: float,
+) -> AsyncIterator[Served]:
+    """Its state in `folder`; killed at the end of the block if it still runs.
 
     `within`: a command that runs another, before its own.
     """
@@ -82,8 +98,6 @@ async def served(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(it.read)
-            ready = await it.until("MOORAGE_READY")
-            it.port = int(ready["listen"][0].rpartition(":")[2])
             yield it
             nursery.cancel_scope.cancel()
     finally:

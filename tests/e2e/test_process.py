@@ -10,7 +10,7 @@ import trio
 
 from tests.e2e import outside
 from tests.e2e.harness import USER
-from tests.e2e.process import Served, served
+from tests.e2e.process import Served, served, started
 from tests.e2e.runs import Setup
 
 pytestmark = [pytest.mark.trio, pytest.mark.engine, pytest.mark.openssh]
@@ -110,6 +110,25 @@ async def test_a_signal_lets_a_session_end(setup: Setup, number: signal.Signals)
             assert await client.wait() == 6
         assert await server.process.wait() == 0
         assert server.said[-1]["code"] == "MOORAGE_STOPPED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_while_it_starts(setup: Setup, number: signal.Signals) -> None:
+    """It is trying the agent, and is gone before it has served anybody; nothing of the trial is left."""
+    async with started(setup.folder, setup.image) as server:
+        with trio.fail_after(20):
+            while not (probes := probes_of(setup)):  # noqa: ASYNC110
+                await trio.sleep(0.005)
+            server.process.send_signal(number)
+            assert await server.process.wait() == 0
+        assert not any(outside.exists(name) for name in (*probes, *probes_of(setup)))
+        assert [line for line in server.said if line["code"] in ("MOORAGE_READY", "MOORAGE_CRASHED")] == []
+
+
+def probes_of(setup: Setup) -> set[str]:
+    path = setup.folder / "state" / "instance"
+    instance = path.read_text().strip() if path.exists() else ""
+    return outside.names({"moorage.instance": instance}) if instance else set()
 
 
 async def test_a_second_signal_hurries(setup: Setup) -> None:

@@ -58,6 +58,20 @@ async def test_a_cancelled_block_ends_in_order_too(settings: Settings) -> None:
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("call", ["architecture", "create_container", "start_container", "attach_container"])
+async def test_a_block_that_is_cancelled_while_it_begins_ends_and_leaves_nothing(settings: Settings, call: str) -> None:
+    said = Said()
+    async with FakeEngine.open() as engine:
+        engine.failpoints.set(f"{call}: delay(0.5)")
+        with trio.fail_after(10), trio.move_on_after(0.2) as scope:
+            async with serve(settings, say=said, engine=engine, links=["attach"]):
+                raise AssertionError("too late")
+        assert scope.cancelled_caught and "MOORAGE_READY" not in said
+        assert engine.alive == set()
+    assert list((Path(settings.state) / "boots").iterdir()) == []
+
+
+@pytest.mark.trio
 async def test_what_the_block_raises_comes_out_as_it_is(settings: Settings) -> None:
     async with FakeEngine.open() as engine:
         with pytest.raises(KeyError, match="mine"):

@@ -76,7 +76,7 @@ class Run:
             self.said += text
             if text.startswith("    ssh "):
                 self.line = text.strip()
-            if "MOORAGE_READY" in text:
+            if self.line and "MOORAGE_READY" in self.said:  # the log has a thread of its own: either may come first
                 return
         raise AssertionError(f"it ended with {self.process.wait()}: {self.said}")
 
