@@ -1,27 +1,25 @@
 """The composition: engine, world, listener and server actor, put together and taken apart in order.
 
-`async with serve(settings) as server:` from a trio program; `run_serve` is the command. Nothing is decided here.
+`async with serve(settings) as server:` from a trio program; the command is `moorage.serving`. Nothing is decided here.
 """
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import trio
 from anyio.abc import SocketStream
-from msgspec.structs import replace
 
-from actors.agent.bring import ORDER, BroughtAgents, Carrier
+from actors.agent.bring import BroughtAgents
 from actors.bridge import aio, loop_turn, open_loop
 from actors.control import say as tell
 from actors.engine.docker import DockerEngine
 from actors.instance import Instance
-from actors.orders import may_be_served
 from actors.ports import Engine, EngineFault
 from actors.reload import Reloaded, Reloads, Reread
 from actors.server import ServerActor
@@ -32,14 +30,11 @@ from actors.takeover import Predecessor
 from actors.upgrade import Replaced
 from actors.world import Say, World
 from moorage import process
-from moorage.agent_binary import agent_binary
+from moorage.agents import agents_of
 from moorage.cannot_serve import CannotServe, alone
 from moorage.checks import refusals
-from moorage.logs import Log, LogUnavailable
 from moorage.recording import open_recorder
 from moorage.reloading import Adopted, reloads_of
-from moorage.service_manager import ServiceManager, inherited_sockets
-from moorage.signals import HEEDED, follow, heed, note_foreground
 from moorage.succession import Port, control, predecessor_of, replace_it
 from moorage.version import VERSION
 from protocol import codes
@@ -48,9 +43,6 @@ from protocol.container import Link as LinkKind
 from protocol.control import STATUS
 from protocol.server import Listening, ShutdownWanted
 from protocol.settings import Settings
-from protocol.settings_part import with_each_part
-from protocol.settings_problem import Problem
-from protocol.settings_read import Reading
 
 GONE_S = 20.0  # how long the last removals may take at the end
 UPGRADE_S = 60.0  # until a new process is ready to take this one's place
@@ -227,7 +219,7 @@ async def _live(
             supervisor = Supervisor(world, settings)
             sweeper = Sweeper(supervisor, instance)
             nursery.start_soon(sweeper.run)  # what a crash left does not wait for the agent
-            agents = await _agents(settings, world, instance, links)
+            agents = await agents_of(settings, world, instance, links)
             life.shield = True
             handle = error_handler(supervisor)
             api = "{}.{}".format(*found.api)
@@ -236,7 +228,7 @@ async def _live(
             port = Port(supervisor, listener)
 
             async def bring(new: Settings) -> BroughtAgents | None:
-                return await _agents(new, world, instance, links)
+                return await agents_of(new, world, instance, links)
 
             reloads = reloads_of(settings, supervisor, listener, reread, bring, adopted)
             server = _server(settings, port, sweeper, reloads)
@@ -286,42 +278,6 @@ async def _engine(settings: Settings, engine: Engine | None) -> AsyncIterator[En
             await opened.__aexit__(None, None, None)
 
 
-async def _agents(
-    settings: Settings, world: World, instance: Instance, links: Sequence[LinkKind] | None
-) -> BroughtAgents | None:
-    """The guest agent, if it may be used, is built and links with this engine; None: the engine's exec it is."""
-    executions = [one.docker.execution for one in with_each_part(settings)]
-    is_must = any(execution.transport == "served" for execution in executions)
-    links = links or (ORDER if isinstance(world.engine, DockerEngine) else ())
-    if not any(may_be_served(execution) for execution in executions):
-        return None
-    why, agents = await _brought(world, instance, links) if links else ("no link is to be tried", None)
-    if not why and agents is not None:
-        found = {"link": agents.kind, "terminals": agents.terminals, "volume": agents.volume}
-        world.say(codes.MOORAGE_AGENT_READY, found)
-        return agents
-    world.agents, world.why_no_agents = None, why
-    if is_must:
-        raise CannotServe(f"{codes.MOORAGE_AGENT_UNAVAILABLE.name}: docker.execution.transport is served, and {why}")
-    if links:
-        world.say(codes.MOORAGE_AGENT_UNAVAILABLE, {"why": why})
-    return None
-
-
-async def _brought(world: World, instance: Instance, links: Sequence[LinkKind]) -> tuple[str, BroughtAgents | None]:
-    """Why the agent cannot be brought, or the empty string and how it is. While it is tried, its probes are ours."""
-    engine = cast(Carrier, world.engine)
-    try:
-        binary = agent_binary(await engine.architecture())
-        if binary is None:
-            return "it is not built for the engine's architecture (`make install` builds it with musl-tools)", None
-        world.agents = agents = BroughtAgents(binary.content, binary.digest, instance.links)
-        labels = {"moorage.instance": instance.id, "moorage.boot": instance.boot}
-        return await agents.probe(engine, labels, links), agents
-    except EngineFault as fault:
-        return fault.why, None
-
-
 @asynccontextmanager
 async def _instance(settings: Settings) -> AsyncIterator[Instance]:
     try:
@@ -345,68 +301,3 @@ async def _listener(
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {why}") from error
     except ValueError as error:
         raise CannotServe(f"{codes.SSH_START_FAILED.name}: {error}") from error
-
-
-def run_serve(
-    settings: Settings,
-    *,
-    record: str | None = None,
-    on_ready: Callable[[list[tuple[str, int]]], None] = lambda addresses: None,
-    warnings: Iterable[Problem] = (),
-    reread: Callable[[], Reading] | None = None,
-    take_over: str | None = None,
-) -> int:
-    """`moorage serve`: until INT or TERM. `record` replaces `record.directory`. Returns the exit code.
-
-    Raises `CannotServe` with one sentence.
-    """
-
-    def told(reading: Reading) -> Settings:
-        """Its settings as they are to hold, when its remarks are in the log."""
-        for warning in reading.warnings:
-            log.write(codes.ALL.get(warning.code, codes.MOORAGE_CONFIG_WARNING), {"warning": str(warning)})
-        used = reading.settings
-        return used if record is None else replace(used, record=replace(used.record, directory=record))
-
-    try:
-        log = Log(settings.log)
-    except LogUnavailable as error:
-        raise CannotServe(str(error)) from error
-    settings = told(Reading(settings, tuple(warnings)))
-    if settings.docker.execution.disable_agent and settings.backend == "docker":
-        log.write(codes.DOCKER_GUEST_AGENT_DISABLED)
-    process.allow_files()
-    try:
-        told_again = None if reread is None else lambda: told(reread())
-        trio.run(_serve_until_stopped, settings, log, on_ready, told_again, take_over)
-    finally:
-        log.close()
-    return 0
-
-
-async def _serve_until_stopped(
-    settings: Settings,
-    log: Log,
-    on_ready: Callable[[list[tuple[str, int]]], None],
-    reread: Reread | None,
-    take_over: str | None,
-) -> None:
-    def adopted(settings: Settings) -> None:
-        log.follow(settings.log)
-
-    manager = ServiceManager()
-    say, sockets = manager.told(log.write), inherited_sockets()
-    served = serve(settings, say=say, reread=reread, adopted=adopted, sockets=sockets, take_over=take_over)
-    note_foreground()
-    server: Server | None = None
-    with trio.open_signal_receiver(*HEEDED) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(heed, signals, lambda: server, nursery.cancel_scope.cancel, log, manager)
-            async with served as server, trio.open_nursery() as watching:
-                watching.start_soon(manager.watch, server.prove_alive)
-                on_ready(server.addresses)
-                await server.wait_stopped()
-                watching.cancel_scope.cancel()
-            nursery.cancel_scope.cancel()
-        if server is not None:
-            await follow(signals, server)

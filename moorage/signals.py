@@ -5,16 +5,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import trio
 
 from actors.upgrade import Replaced
+from moorage.daemon import Server
 from moorage.logs import Log
 from moorage.service_manager import ServiceManager
-
-if TYPE_CHECKING:
-    from moorage.daemon import Server
 
 HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Inherited by those who take our place: they have no terminal, and their own successors belong to this one too.
@@ -35,7 +32,7 @@ def note_foreground() -> None:
 
 async def heed(
     signals: AsyncIterator[int],
-    serving: "Callable[[], Server | None]",
+    serving: Callable[[], Server | None],
     give_up: Callable[[], None],
     log: Log,
     manager: ServiceManager,
@@ -59,7 +56,7 @@ async def heed(
             give_up()
 
 
-async def follow(signals: AsyncIterator[int], server: "Server") -> None:
+async def follow(signals: AsyncIterator[int], server: Server) -> None:
     """In the foreground: wait for the end of the process that has taken our place, and pass on what it should hear."""
     successor = _follows(server)
     if successor is None:
@@ -71,16 +68,16 @@ async def follow(signals: AsyncIterator[int], server: "Server") -> None:
         nursery.cancel_scope.cancel()
 
 
-async def _pass_all_on(signals: AsyncIterator[int], server: "Server") -> None:
+async def _pass_all_on(signals: AsyncIterator[int], server: Server) -> None:
     async for number in signals:
         _pass_on(server, number)
 
 
-def _pass_on(server: "Server", number: int) -> None:
+def _pass_on(server: Server, number: int) -> None:
     if (successor := _follows(server)) is not None:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(successor.descriptor, number)
 
 
-def _follows(server: "Server") -> Replaced | None:
+def _follows(server: Server) -> Replaced | None:
     return server.replaced_by if os.environ.get(FOREGROUND_ENV) else None

@@ -7,8 +7,8 @@ from actors.ports import EngineFault, OutsideFault
 from moorage.cannot_serve import CannotServe
 from moorage.commands.problem import Problem, sentences
 from moorage.config import Unreadable, load
-from moorage.daemon import run_serve
 from moorage.debian import Missing
+from moorage.serving import run_serve
 from protocol import codes
 from protocol.settings_problem import SettingsError
 from protocol.settings_read import Reading

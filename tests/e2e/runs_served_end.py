@@ -102,7 +102,7 @@ def _another_agent(architecture: str) -> AgentBinary | None:
 @served("volume-removed", end="exit status 7", quick=ALL, modes=("connection",), spawned=())
 async def volume_removed(at: Served) -> None:
     """Somebody removes the agent's volume while no container has it: it is filled again."""
-    with patch("moorage.daemon.agent_binary", _another_agent):
+    with patch("moorage.agents.agent_binary", _another_agent):
         async with at.harness() as harness:
             (ready,) = harness.said.details("MOORAGE_AGENT_READY")
             volume = f"/volumes/{ready['volume']}"
