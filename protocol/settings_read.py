@@ -350,8 +350,11 @@ class _Reader:
             elif field is not None and field.name in result:
                 self.refuse(here, f"{field.name} is given twice", advice="keep one")
             elif field is not None:
+                faults = len(self.problems)
                 if (taken := self.read(field.type, value, here)) is not UNSET:
                     result[field.name] = taken
+                elif self.part is not None and len(self.problems) == faults:
+                    result[field.name] = None  # an empty choice: the engine's default, whatever the file says
             elif kind.cls is Host and name == "resources":
                 if isinstance(value, dict):
                     self._fields(_RESOURCES, value, here, result)

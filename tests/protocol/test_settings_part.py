@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
@@ -57,6 +57,12 @@ def test_nothing_takes_a_field_of_the_engines_objects_away_and_leaves_a_key_of_o
     made = over({"host": {"memory": None, "logConfig": {"type": Plain("")}}, "agentPath": None})
     assert "Memory" not in made.host and made.agent_path == "/x"
     assert made.host["LogConfig"] == {"Config": {"a": "b"}}
+
+
+def test_an_empty_choice_takes_the_files_own_away() -> None:
+    base = overlaid(BASE, part({"host": {"restartPolicy": {"name": "always", "maximumRetryCount": 3}}}))
+    made = overlaid(base, part({"host": {"restartPolicy": {"name": ""}}}))
+    assert made.docker.execution.host["RestartPolicy"] == {"MaximumRetryCount": 3}
 
 
 def test_objects_are_laid_over_key_by_key_and_lists_and_free_names_are_replaced() -> None:
@@ -204,12 +210,17 @@ def read(tree: dict[str, Any]) -> dict[str, Any]:
     return taken
 
 
+def policy(name: str) -> dict[str, Any]:
+    return {"docker": {"execution": {"host": {"RestartPolicy": {"Name": name}}}}}
+
+
 @given(PARTS, PARTS)
+@example(policy("no"), policy(""))
 def test_what_is_said_holds_and_what_is_not_said_stays(below: dict[str, Any], tree: dict[str, Any]) -> None:
     base = overlaid(BASE, read(below))
 
     def look(said: Any, now: Any, was: Any) -> None:
-        assert was.keys() - now.keys() == set()
+        assert all(said[key] == "" for key in was.keys() - now.keys())  # an empty choice is the engine's default
         for key in now:
             if key not in said:
                 assert now[key] == was[key]
