@@ -5,13 +5,13 @@ post to a trio mailbox directly, and a trio task awaits an asyncio coroutine thr
 """
 
 import asyncio
+import socket
 from asyncio import Handle
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context
 from heapq import heappop, heappush
-from math import inf
 from select import EPOLLIN, EPOLLOUT
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ import trio_asyncio  # type: ignore[import-untyped]
 from trio_asyncio._base import sniffio_library as library  # type: ignore[import-untyped]
 from trio_asyncio._handles import AsyncHandle  # type: ignore[import-untyped]
 
+from actors.bell import Bell
 from actors.descriptors import Descriptors, Ready
 from actors.turn import Turn
 
@@ -27,35 +28,57 @@ T = TypeVar("T")
 LoopError = Callable[[Mapping[str, Any]], None]
 
 TRIO_ASYNCIO_VERSION = "0.16.0"
+ROUNDS_MAX = 16  # of callbacks that call for others, one after the other; then tasks of trio have their turns
 
 
 class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
     """trio-asyncio's loop without a turn of trio for each callback, and without a task for each descriptor.
 
-    It reaches into private parts, hence the version. Callbacks that are due run one after the other, as in asyncio,
-    and those of descriptors as soon as trio wakes (descriptors.py).
+    It reaches into private parts, hence the version. Callbacks that are due run one after the other, as in asyncio:
+    those of descriptors as soon as trio wakes, all others before it waits (descriptors.py). The loop's own task is
+    woken for what is left after that, for its end, and where trio is a guest in another loop.
     """
 
     def __init__(self, queue_len: int | None = None) -> None:
         super().__init__(queue_len)
-        self.turn = Turn(self._turn_failed)
+        self.turn = Turn(self._turn_failed, self._takes_turns)
         self._selector = Descriptors(self)
         self._due: deque[Handle] = deque()
-        self._waiting: trio.lowlevel.Task | None = None  # for something to be due
+        self._bell = Bell(self._timers_are_due)
+        self._waiting: trio.lowlevel.Task | None = None  # for something to do
 
     def _turn_failed(self, error: Exception) -> None:
         self.call_exception_handler({"message": "the end of a turn has failed", "exception": error})
 
+    def _takes_turns(self) -> bool:
+        """Whether what waits for a turn is sure of one."""
+        if not self.is_running():
+            return False
+        if not self._selector.runs_due:
+            self._wake()
+        return True
+
     def _queue_handle(self, handle: Handle) -> Handle:
         self._check_closed()
         if isinstance(handle, asyncio.TimerHandle):
+            while self._timers and self._timers[0]._cancelled:  # most are, long before their time
+                heappop(self._timers)
             heappush(self._timers, handle)
+            self._bell.by(handle.when())
         else:
             self._due.append(handle)
-        if self._waiting is not None:
-            trio.lowlevel.reschedule(self._waiting)
-            self._waiting = None
+            if not self._selector.runs_due:
+                self._wake()
         return handle
+
+    def _timers_are_due(self) -> None:
+        now = self.time()
+        while self._timers and (self._timers[0]._cancelled or self._timers[0]._when <= now):
+            self._due.append(heappop(self._timers))
+        if self._timers:
+            self._bell.by(self._timers[0]._when)
+        if not self._selector.runs_due:
+            self._wake()
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:
         """As asyncio's own, without a look at what kind of function it is."""
@@ -68,18 +91,31 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
         return handle
 
     async def _main_loop_one(self, no_wait: bool = False) -> None:
-        """A round, as soon as there is something due."""
-        now = self.time()
-        while self._timers and (self._timers[0]._cancelled or self._timers[0]._when <= now):
-            self._due.append(heappop(self._timers))
-        if self._due:
+        """A round, if anything is due; else wait to be woken."""
+        if self._due or self.turn.is_wanted:
             self._round()
             if not no_wait:
                 await trio.lowlevel.cancel_shielded_checkpoint()
         elif no_wait:
             raise trio.WouldBlock
         else:
-            await self._something_due()
+            self._waiting = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+
+    @property
+    def has_due(self) -> bool:
+        """And the loop's task does not see to it already."""
+        return (bool(self._due) or self.turn.is_wanted) and self._waiting is not None
+
+    def run_due(self) -> None:
+        """All that is due, and what that has called for. The end is for the loop's task to meet."""
+        rounds = 0
+        while self.has_due:
+            if rounds == ROUNDS_MAX or self._stop_wait is not None:
+                self._wake()
+                return
+            self._round()
+            rounds += 1
 
     def _round(self) -> None:
         """All callbacks that are due: what they call for is another round's."""
@@ -97,15 +133,20 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
         elif not handle._cancelled:
             handle._run()
 
-    async def _something_due(self) -> None:
-        due = self._timers[0]._when if self._timers else inf
-        with trio.CancelScope(deadline=due):
-            self._waiting = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+    def _wake(self) -> None:
+        if self._waiting is not None:
+            trio.lowlevel.reschedule(self._waiting)
+            self._waiting = None
 
     def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
         self._waiting = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+    def carry(self, sock: socket.socket, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
+        """The transport of a connected socket, as `connect_accepted_socket` makes it, without a task that waits for
+        `connection_made`: that is called soon, before anything that is called for after this."""
+        transport: asyncio.Transport = self._make_socket_transport(sock, protocol)
+        return transport
 
     @property
     def task(self) -> trio.lowlevel.Task:
@@ -113,13 +154,13 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
         return task
 
     def run_ready(self, ready: Ready) -> None:
-        """What is called for by descriptors that are ready, and then what that has called for."""
+        """What is called for by descriptors that are ready, and then what that has called for, unless it is the end."""
         with self.turn:
             for key, flags in ready:
                 for handle, is_due in zip(key.data, (flags & ~EPOLLOUT, flags & ~EPOLLIN), strict=True):
                     if is_due and handle is not None and not handle._cancelled:
                         handle._run()
-        if self._due and self._stop_wait is None:  # the end is the main loop's to meet
+        if self._due and self._stop_wait is None:
             self._round()
 
     def _add_io_handler(
@@ -132,8 +173,9 @@ class Loop(trio_asyncio.TrioEventLoop):  # type: ignore[misc]
         return handle
 
     def _cancel_fds(self) -> None:
-        """Nothing runs for a descriptor any more."""
+        """Nothing runs for a descriptor, nor at a time, any more."""
         self._selector.close()
+        self._bell.stop()
 
 
 trio_asyncio._loop.TrioEventLoop = Loop  # what `open_loop` makes
@@ -180,6 +222,13 @@ def loop_turn() -> Callable[[], Awaitable[None]]:
         await done.wait()
 
     return turn
+
+
+def this_loop() -> Loop:
+    """The one that is open here, for what neither waits nor fails there."""
+    loop = trio_asyncio.current_loop.get()
+    assert isinstance(loop, Loop)
+    return loop
 
 
 def this_turn() -> Turn:

@@ -1,4 +1,5 @@
-"""asyncio's descriptors in the epoll that trio itself waits with: what they call for runs as soon as trio wakes.
+"""asyncio's descriptors in the epoll that trio itself waits with: what they call for runs as soon as trio wakes, and
+what was called for by anybody before it sleeps.
 
 A task's way through trio's scheduler, and a second epoll behind the first, cost as much as a keystroke's whole way to
 its program. It reaches into private parts of trio, whose version is pinned for it.
@@ -6,6 +7,7 @@ its program. It reaches into private parts of trio, whose version is pinned for 
 
 import select
 import selectors
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -25,11 +27,21 @@ class Owner(Protocol):
     def task(self) -> trio.lowlevel.Task: ...
     def run_ready(self, ready: Ready) -> None: ...
 
+    @property
+    def has_due(self) -> bool:
+        """There is something that `run_due` would do."""
+
+    def run_due(self) -> None: ...
+
 
 class Events(EpollIOManager):
     """In the place of trio's own, over the same epoll; it knows which descriptors are a loop's."""
 
-    def __init__(self, own: EpollIOManager) -> None:
+    def __init__(self, own: EpollIOManager, runner: Any) -> None:
+        self._runner = runner
+        # A host's loop would wait in a thread of its own, and would not hear of what was done before.
+        self.runs_due = not runner.is_guest
+        self.owners: list[Owner] = []
         self._epoll, self._registered = own._epoll, own._registered
         self._force_wakeup, self._force_wakeup_fd = own._force_wakeup, own._force_wakeup_fd
         self.watched: dict[int, Descriptors] = {}
@@ -40,7 +52,14 @@ class Events(EpollIOManager):
             raise trio.BusyResourceError(f"an asyncio loop watches descriptor {number}")
         await super()._epoll_wait(number, attr_name)
 
+    @trio.lowlevel.enable_ki_protection
     def get_events(self, timeout: float) -> list[tuple[int, int]]:
+        """Between the tasks' turns, about to wait: what is done first may have something for them, or a deadline."""
+        if self.runs_due:
+            for owner in self.owners:
+                if owner.has_due:
+                    _run_as(owner.task, owner.run_due)
+                    timeout = min(timeout, self._time_left())
         return self._epoll.poll(timeout, 1 + len(self._registered) + len(self.watched))
 
     def process_events(self, events: list[tuple[int, int]]) -> None:
@@ -51,11 +70,22 @@ class Events(EpollIOManager):
             else:
                 ready.setdefault(watching, []).append((watching.get_key(event[0]), event[1]))
         for watching, keys in ready.items():
-            GLOBAL_RUN_CONTEXT.task = task = watching.owner.task
-            try:
-                task.context.run(watching.owner.run_ready, keys)
-            finally:
-                del GLOBAL_RUN_CONTEXT.task
+            _run_as(watching.owner.task, watching.owner.run_ready, keys)
+
+    def _time_left(self) -> float:
+        """As trio counts it."""
+        if self._runner.runq:
+            return 0.0
+        seconds: float = self._runner.clock.deadline_to_sleep_time(self._runner.deadlines.next_deadline())
+        return max(0.0, seconds)
+
+
+def _run_as(task: trio.lowlevel.Task, fn: Callable[..., None], *args: Any) -> None:
+    GLOBAL_RUN_CONTEXT.task = task
+    try:
+        task.context.run(fn, *args)
+    finally:
+        del GLOBAL_RUN_CONTEXT.task
 
 
 class Descriptors(selectors.EpollSelector):
@@ -65,8 +95,15 @@ class Descriptors(selectors.EpollSelector):
         assert trio.__version__ == TRIO_VERSION, f"this is written for trio {TRIO_VERSION}"
         self.owner, self._events = owner, _of_this_run()
         self._selector: select.epoll
+        self._fd_to_key: dict[int, selectors.SelectorKey]
         self._selector_cls = lambda: self._events._epoll
         super().__init__()
+        self._events.owners.append(owner)
+
+    @property
+    def runs_due(self) -> bool:
+        """What is due at the owner is run before trio waits; else somebody has to be woken for it."""
+        return self._events.runs_due
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         """What trio has waited for is still known to the epoll. Raises `trio.BusyResourceError` if it still waits."""
@@ -80,6 +117,11 @@ class Descriptors(selectors.EpollSelector):
         self._events.watched[key.fd] = self
         return key
 
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As asyncio asks for each event, and nearly always by number. Raises KeyError."""
+        key = self._fd_to_key.get(fileobj)
+        return super().get_key(fileobj) if key is None else key
+
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         self._events.watched.pop(key.fd, None)
@@ -87,6 +129,8 @@ class Descriptors(selectors.EpollSelector):
 
     def close(self) -> None:
         """Watch nothing any more; the epoll is trio's and stays open."""
+        if self.owner in self._events.owners:
+            self._events.owners.remove(self.owner)
         for key in tuple(self.get_map().values()):
             with suppress(OSError):
                 self.unregister(key.fd)
@@ -101,5 +145,5 @@ def _of_this_run() -> Events:
     own = runner.io_manager
     if isinstance(own, Events):
         return own
-    runner.io_manager = events = Events(own)
+    runner.io_manager = events = Events(own, runner)
     return events

@@ -18,11 +18,13 @@ def _raise(error: Exception) -> None:
 class Turn:
     """`with turn:` around what takes something in; the end of the outermost one is the end of the turn.
 
-    What fails at the end holds up nobody else's part in it: `fail` is told.
+    What fails at the end holds up nobody else's part in it: `fail` is told. `comes` says whether one that is wanted is
+    taken before anybody waits.
     """
 
-    def __init__(self, fail: Fail = _raise) -> None:
-        self._fail = fail
+    def __init__(self, fail: Fail = _raise, comes: Callable[[], bool] = lambda: False) -> None:
+        self._fail, self._comes = fail, comes
+        self.is_wanted = False
         self._depth = 0
         self._steps: list[Call] = []
         self._sends: list[Call] = []
@@ -30,6 +32,11 @@ class Turn:
     @property
     def is_on(self) -> bool:
         return self._depth > 0
+
+    def want(self) -> bool:
+        """There are steps to take. False: not in a turn that comes by itself; who asks has to take one."""
+        self.is_wanted = self.is_wanted or self._comes()
+        return self.is_wanted
 
     def join(self, step: Call) -> None:
         """`step` works off, at the end of each turn, what there is for a world's actors to do."""
@@ -51,6 +58,7 @@ class Turn:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             if self._depth == 1:
+                self.is_wanted = False
                 for step in tuple(self._steps):
                     self._do(step)
                 while self._sends:  # what is sent may end a connection, whose steps are the next turn's

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from itertools import count
-from math import inf
 from random import Random, SystemRandom
 from typing import Any
 
 import trio
 
 from actors.actor import Actor, Alarm
+from actors.bell import Bell
 from actors.bridge import this_turn
 from actors.ports import Agents, Engine
 from actors.recorder import Recorder
@@ -61,7 +61,7 @@ class World:
         self._ready: deque[Actor] = deque()  # once for each event
         self._alarms: list[tuple[float, int, Alarm]] = []  # a heap
         self._alarm_numbers = count()
-        self._bell: trio.CancelScope | None = None  # while the task waits
+        self._bell = Bell(self._wake)  # for the first of them
         self._waiting: trio.lowlevel.Task | None = None
         self._runs = False
 
@@ -118,14 +118,13 @@ class World:
     def has_event(self, actor: Actor) -> None:
         """There is one more in its mailbox."""
         self._ready.append(actor)
-        if not self._turn.is_on:
+        if not self._turn.is_on and not self._turn.want():
             self._wake()
 
     def set_alarm(self, alarm: Alarm) -> None:
         """Rings when it is due, if its actor has not turned it off by then."""
         heappush(self._alarms, (alarm.due, next(self._alarm_numbers), alarm))
-        if self._bell is not None and alarm.due < self._bell.deadline:
-            self._bell.deadline = alarm.due
+        self._bell.by(alarm.due)
 
     async def _run(self) -> None:
         """For as long as there is anybody."""
@@ -140,16 +139,17 @@ class World:
                     await self._wait()
         finally:
             self._turn.leave(self._take_steps)
+            self._bell.stop()
             self._runs = False
             for actor in tuple(self._hosted):  # cancelled
                 actor.end()
 
     async def _wait(self) -> None:
-        """Until there is an event, or a deadline is due."""
-        with trio.CancelScope(deadline=self._alarms[0][0] if self._alarms else inf) as self._bell:
-            self._waiting = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
-        self._bell = None
+        """Until there is an event that no turn comes for, or a deadline is due."""
+        if self._alarms:
+            self._bell.by(self._alarms[0][0])
+        self._waiting = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
     def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
         self._waiting = None

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from actors.agent.link import HEARTBEAT_S, Link
 from actors.agent.socket import LinkSocket, fresh_folder
-from actors.bridge import aio
 from actors.ports import ContainerOrder, EngineFault, Exit, Sink, Stream
 from protocol.base import Event
 from protocol.container import Link as LinkKind
@@ -55,7 +54,7 @@ class BroughtAgents:
         self.probes: set[str] = set()
         self.volume = f"moorage-agent-{digest[:16]}"
         self.image = f"moorage/agent:{digest[:16]}"
-        self._program, self._sockets = program, sockets
+        self._program, self._sockets = program, sockets.resolve()  # as the engine has to name it
         self._links: set[Link] = set()
         self._labels: Mapping[str, str] = {}  # of containers of ours that are no login's
 
@@ -153,7 +152,7 @@ class BroughtAgents:
         if kind == "socket":
             try:
                 self._sockets.mkdir(mode=0o700, exist_ok=True)
-                await aio(LinkSocket(link, folder).listen)
+                LinkSocket(link, folder).listen()
             except OSError as error:
                 link.close()
                 raise EngineFault("unavailable", f"cannot listen in {folder}: {error.strerror or error}") from error
@@ -241,4 +240,4 @@ def _volume(name: str, no_copy: bool) -> dict[str, Any]:
 
 
 def _bind(folder: Path) -> dict[str, Any]:
-    return {"Type": "bind", "Source": str(folder.resolve()), "Target": SOCKET_FOLDER, "ReadOnly": True}
+    return {"Type": "bind", "Source": str(folder), "Target": SOCKET_FOLDER, "ReadOnly": True}

@@ -8,9 +8,10 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+from actors.acceptor import Acceptor
 from actors.agent.link import Link
 from actors.agent.terminal import Terminals
-from actors.bridge import this_turn
+from actors.bridge import Loop, this_loop, this_turn
 from actors.outbox import Outbox
 
 NAME = "s"
@@ -26,47 +27,53 @@ class LinkSocket:
 
     def __init__(self, link: Link, folder: Path) -> None:
         self.link, self.folder = link, folder
-        self.loop: asyncio.AbstractEventLoop  # once it listens
+        self.loop: Loop  # once it listens
         self.terminals: Terminals | None = None
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         link.when_closed = self._tidy
 
-    async def listen(self) -> None:
-        """Raises OSError."""
-        self.loop = asyncio.get_running_loop()
+    def listen(self) -> None:
+        """Raises OSError; what is there by then goes with the link."""
+        self.loop = this_loop()
         self.folder.mkdir()
         self.folder.chmod(0o711)  # whatever our umask is
-        path = self.folder / NAME
-        self._server = await self.loop.create_unix_server(lambda: Peer(self), str(path), backlog=1)
-        path.chmod(0o666)  # the container's user is whoever its image says
+        path = str(self.folder / NAME)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._acceptor = Acceptor(self.loop, sock, self._meet)
+        sock.bind(path)
+        os.chmod(path, 0o666)  # the container's user is whoever its image says
+        sock.listen(1)
+        self._acceptor.begin()
 
-    def admit(self, transport: asyncio.Transport) -> bool:
+    def _meet(self, sock: socket.socket) -> None:
+        if not self._admit(sock):
+            sock.close()
+            return
+        self._stop_listening()
+        self.loop.carry(sock, Peer(self))
+
+    def _admit(self, sock: socket.socket) -> bool:
         """Is this the agent? Its cgroup is the container's, whatever the user's number means in there.
 
         No program of a user runs in the container yet, for the agent starts them.
         """
-        credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
-        pid, uid, _ = PEER.unpack(credentials)
+        pid, uid, _ = PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
         try:
             groups = Path(f"/proc/{pid}/cgroup").read_text()
         except OSError:
             return False
-        if self._server is None or not self.link.container or self.link.container not in groups:
+        if not self.link.container or self.link.container not in groups:
             return False
-        self._stop_listening()
         with suppress(OSError):  # the agent opens its own then, and we hold neither end
             self.terminals = Terminals(f"/proc/{pid}/root", uid)
         return True
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            server, self._server = self._server, None
-            for sock in server.sockets:
-                self.loop.remove_reader(sock.fileno())
-            # Not before those that were accepted already are there to be refused: asyncio forgets them otherwise.
-            self.loop.call_soon(server.close)
-        with suppress(OSError):
-            (self.folder / NAME).unlink()
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
+            with suppress(OSError):
+                (self.folder / NAME).unlink()
 
     def _tidy(self) -> None:
         self._stop_listening()
@@ -78,12 +85,12 @@ class LinkSocket:
 
 
 class Peer(asyncio.Protocol):
-    """One connection to the socket. Implements `link.GivingWire` once it is known to be the agent's."""
+    """The agent's connection. Implements `link.GivingWire`."""
 
     def __init__(self, socket: LinkSocket) -> None:
         self._socket = socket
+        self.loop: asyncio.AbstractEventLoop = socket.loop
         self._transport: asyncio.Transport | None = None
-        self.loop = socket.loop
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -114,9 +121,6 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if not self._socket.admit(transport):
-            transport.abort()
-            return
         self._transport = Outbox(transport, this_turn(), HELD_BYTES_MAX, at_once=LARGE_BYTES)
         transport.set_write_buffer_limits(UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW)
         self._socket.link.carry(self, self if self._socket.terminals is not None else None)

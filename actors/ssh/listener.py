@@ -9,6 +9,8 @@ from typing import Any
 import asyncssh
 from msgspec import Struct
 
+from actors.acceptor import BACKLOG, Acceptor
+from actors.bridge import this_loop
 from actors.limit import place_of
 from actors.ports import Supervisor
 from actors.ssh.auth import Keyring
@@ -17,9 +19,6 @@ from actors.ssh.options import listen_address, server_options
 from actors.ssh.overrides import ASYNCSSH_VERSION, Connection, ours
 from actors.ssh.startups import Startups
 from protocol.settings import Settings, Ssh
-
-BACKLOG = 512
-PAUSE_S = 1.0
 
 
 class Terms(Struct, frozen=True):
@@ -40,8 +39,7 @@ class Listener:
     """Accepts connections until told to stop. `turned_away` counts those for whom `maxStartups` left no room.
 
     `terms` may be exchanged at any time; connections that are there keep theirs. `listen` is the setting that the
-    sockets were opened for. The accepting is ours and not asyncio's server's, which drops a connection that it has
-    accepted and not yet told of when it is closed.
+    sockets were opened for.
     """
 
     def __init__(self, terms: Terms, turn_away: Callable[[], None]) -> None:
@@ -53,60 +51,46 @@ class Listener:
         self._turn_away = turn_away
         self._connections: set[Connection] = set()
         self._startups: Startups[Connection] = Startups()
-        self._arriving: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.get_running_loop()
+        self._acceptors: Sequence[Acceptor] = ()
+        self._arriving = 0
+        self._loop = this_loop()
 
     def open(self, factory: Callable[[], Connection], sockets: Sequence[socket.socket]) -> None:
         """Sockets that listen are ours from now on. Who connects waits until `accept`."""
         self._factory, self.sockets = factory, sockets
         self.addresses = [sock.getsockname()[:2] for sock in sockets]
+        self._acceptors = [Acceptor(self._loop, sock, self._arrive) for sock in sockets]
         for sock in sockets:
             sock.setblocking(False)
 
     def accept(self) -> None:
         """From now on, until `stop_accepting`."""
-        for sock in self.sockets:
-            self._loop.add_reader(sock, self._accept, sock)
+        for acceptor in self._acceptors:
+            acceptor.begin()
 
     def stop_accepting(self) -> None:
         """No new connections; those that are there go on, and another process may go on with the sockets."""
-        for sock in self.sockets:
-            if sock.fileno() >= 0:
-                self._loop.remove_reader(sock)
-                sock.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
 
     @property
     def is_arriving(self) -> bool:
         """Is a connection accepted that has no actor yet?"""
         return bool(self._arriving)
 
-    def _accept(self, sock: socket.socket) -> None:
-        for _ in range(BACKLOG):
-            try:
-                accepted, _address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._pause(sock, error)
-                return
-            accepted.setblocking(False)
-            task = self._loop.create_task(self._arrive(accepted))
-            self._arriving.add(task)
-            task.add_done_callback(self._arrived)
-
-    def _pause(self, sock: socket.socket, error: OSError) -> None:
-        """Out of descriptors or memory: those who wait in the queue are better served later than refused."""
-        self._loop.call_exception_handler({"message": "connections cannot be accepted", "exception": error})
-        self._loop.remove_reader(sock)
-        self._loop.call_later(PAUSE_S, lambda: sock.fileno() < 0 or self._loop.add_reader(sock, self._accept, sock))
-
-    async def _arrive(self, accepted: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(self._factory, accepted)
-
-    def _arrived(self, task: asyncio.Task[None]) -> None:
-        self._arriving.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    def _arrive(self, accepted: socket.socket) -> None:
+        try:
+            conn = self._factory()
+            self._loop.carry(accepted, conn)
+        except Exception as error:  # of ours: it costs this connection and no other
+            accepted.close()
             self._loop.call_exception_handler({"message": "a connection could not be taken", "exception": error})
+        else:
+            self._arriving += 1
+            self._loop.call_soon(self._arrived)
+
+    def _arrived(self) -> None:
+        self._arriving -= 1
         if not self._arriving:
             self.on_settled()
 

@@ -58,7 +58,7 @@ async def place(loop: None, tmp_path: Path) -> AsyncIterator[Place]:
     made = Place(tmp_path)
     old = os.umask(0o077)  # a careful administrator's
     try:
-        await aio(made.socket.listen)
+        made.socket.listen()
     finally:
         os.umask(old)
     yield made

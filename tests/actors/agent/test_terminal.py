@@ -16,7 +16,6 @@ from actors.agent.link import Link
 from actors.agent.relayed import Relayed
 from actors.agent.socket import LinkSocket
 from actors.agent.terminal import AtTerminal, Terminals
-from actors.bridge import aio
 from actors.ports import ContainerOrder
 from moorage.agent_binary import AgentBinary
 from protocol.base import Event, Size
@@ -43,7 +42,7 @@ class Guest(Agent):
         self.path, self.socket = path, LinkSocket(self.link, folder)
 
     async def start(self) -> None:
-        await aio(self.socket.listen)
+        self.socket.listen()
         self.process = self._boot()
         await self.until(AgentGreeted)
 
