@@ -75,6 +75,7 @@ async def _serve_until_stopped(
             nursery.start_soon(heed, signals, lambda: server, nursery.cancel_scope.cancel, log, manager)
             async with served as server, trio.open_nursery() as watching:
                 watching.start_soon(manager.watch, server.prove_alive)
+                process.keep_what_is_there()
                 on_ready(server.addresses)
                 await server.wait_stopped()
                 watching.cancel_scope.cancel()
