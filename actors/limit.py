@@ -2,13 +2,16 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 ADDRESSES_MAX = 10_000
 IPV4_BITS, IPV6_BITS = 32, 128
 IPV6_PREFIX_BITS = 64  # what one customer has
+PLACES_KEPT = 1024  # it is asked half a dozen times a login
 
 
+@lru_cache(PLACES_KEPT)
 def place_of(host: str, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int = IPV6_PREFIX_BITS) -> str:
     """An address as it is counted: IPv4 as it is, IPv6 by its /64, and an IPv4 address in IPv6 clothes as itself."""
     try:

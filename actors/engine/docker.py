@@ -20,6 +20,7 @@ from actors.engine.credentials import Credentials, from_settings, header, regist
 from actors.engine.faults import as_faults, one_line
 from actors.engine.files import archive, only_file, owner
 from actors.engine.find import find_engine
+from actors.engine.listing import found_containers
 from actors.engine.orders import (
     DETACH_KEYS,
     ID,
@@ -351,8 +352,9 @@ class DockerEngine:
         return await self._call(self._list, {"label": [f"{name}={value}" for name, value in labels.items()]})
 
     async def _list(self, filters: Mapping[str, list[str]]) -> list[FoundContainer]:
-        found = await self._control.containers.list(all=True, filters=json.dumps(filters))
-        return [FoundContainer(id=one["Id"], name=_own_name(one["Names"]), labels=one["Labels"] or {}) for one in found]
+        params = {"all": "1", "filters": json.dumps(filters)}
+        async with await send(self._control, "containers/json", params, method="GET") as response:
+            return found_containers(await response.read())
 
     # Execs.
 
@@ -391,8 +393,3 @@ def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:
     """The labels in a container's inspection."""
     labels: Mapping[str, str] = found["Config"]["Labels"] or {}
     return labels
-
-
-def _own_name(names: Sequence[str]) -> str:
-    """A container's own name; the others in its list are links to it from other containers (`/other/alias`)."""
-    return next((name[1:] for name in names if name.count("/") == 1), "")
