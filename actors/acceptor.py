@@ -1,8 +1,9 @@
 """Who connects to a socket that listens, one after the other. asyncio code."""
 
-import asyncio
 import socket
 from collections.abc import Callable
+
+from actors.bridge import Loop
 
 BACKLOG = 512
 PAUSE_S = 1.0
@@ -17,9 +18,7 @@ class Acceptor:
     are better served later than refused.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, take: Callable[[socket.socket], None]
-    ) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, take: Callable[[socket.socket], None]) -> None:
         self._loop, self._sock, self._take = loop, sock, take
 
     def begin(self) -> None:

@@ -54,7 +54,8 @@ class BroughtAgents:
         self.probes: set[str] = set()
         self.volume = f"moorage-agent-{digest[:16]}"
         self.image = f"moorage/agent:{digest[:16]}"
-        self._program, self._sockets = program, sockets.resolve()  # as the engine has to name it
+        self._program, self._sockets = program, sockets
+        self._mounted = sockets.resolve()  # the engine wants it whole, a socket's name may have 107 bytes
         self._links: set[Link] = set()
         self._labels: Mapping[str, str] = {}  # of containers of ours that are no login's
 
@@ -136,7 +137,7 @@ class BroughtAgents:
         mounts = [_volume(self.volume, no_copy)]
         argv = [PROGRAM, "serve"]
         if kind == "socket":
-            mounts.append(_bind(folder))
+            mounts.append(_bind(self._mounted / folder.name))
             argv += ["--socket", f"{SOCKET_FOLDER}/s"]
         host = {**order.host, "Mounts": [*(order.host.get("Mounts") or ()), *mounts]}
         served = replace(
