@@ -52,7 +52,6 @@ class Events(EpollIOManager):
             raise trio.BusyResourceError(f"an asyncio loop watches descriptor {number}")
         await super()._epoll_wait(number, attr_name)
 
-    @trio.lowlevel.enable_ki_protection
     def get_events(self, timeout: float) -> list[tuple[int, int]]:
         """Between the tasks' turns, about to wait: what is done first may have something for them, or a deadline."""
         if self.runs_due:

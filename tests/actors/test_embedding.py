@@ -1,11 +1,13 @@
-"""A program whose own loop has trio as its guest may embed Moorage."""
+"""What a program that embeds Moorage may do: have trio as the guest of a loop of its own, and be ended with Ctrl-C."""
 
 import asyncio
 import queue
+import signal
 import socket
 import threading
 from collections.abc import Callable
 
+import pytest
 import trio
 from outcome import Outcome
 
@@ -48,3 +50,38 @@ def test_where_trio_is_a_guest_its_loop_works_too() -> None:
         todo.get(timeout=5)()
     assert ended[0].unwrap() == ["timer", "soon", "True"]
     assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("when", ["before trio waits", "as trio wakes"])
+def test_ctrl_c_while_something_of_ours_runs_is_the_main_tasks(when: str) -> None:
+    ended: list[str] = []
+
+    async def main() -> None:
+        try:
+            async with open_loop(print):
+                await interrupted(when)
+        finally:
+            ended.append("in order")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(BaseExceptionGroup) as caught:
+            trio.run(main)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == ["in order"] and caught.value.split(KeyboardInterrupt)[1] is None
+
+
+async def interrupted(when: str) -> None:
+    loop = this_loop()
+    near, far = socket.socketpair()
+    with near, far:
+        if when == "before trio waits":
+            loop.call_soon(signal.raise_signal, signal.SIGINT)
+        else:
+            loop.add_reader(near, lambda: signal.raise_signal(signal.SIGINT) if near.recv(9) else None)
+            far.send(b"x")
+        try:
+            await trio.sleep(5)
+        finally:
+            loop.remove_reader(near)
