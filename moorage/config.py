@@ -7,12 +7,13 @@ library or a look at other files are `checks.py`'s.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from msgspec.structs import replace
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import Scanner
 
 from moorage.checks import more_refusals
 from moorage.containerssh import differences
@@ -24,6 +25,7 @@ from protocol.settings_read import Reading, read_settings
 
 FILE_BYTES_MAX = 4 * 2**20
 VALUES_MAX = 100_000  # with aliases a small file can hold more than fits in memory
+BRACKETS_MAX = 64  # in one another; what a configuration means is a dozen deep
 RECOMMENDED = "docker.execution.hardening"
 HARDENING = f"{RECOMMENDED}: strict; without the key, containers have all that the engine gives them"
 H = TypeVar("H", bound=HttpClient)
@@ -161,6 +163,15 @@ def read_file(path: Path) -> bytes:
     return data
 
 
+class _Scanner(Scanner):
+    """Gives up on brackets in brackets before there are so many that each takes long."""
+
+    def fetch_flow_collection_start(self, *what: Any, **how: Any) -> None:
+        if self.flow_level >= BRACKETS_MAX:
+            raise RecursionError
+        super().fetch_flow_collection_start(*what, **how)
+
+
 class RawFile:
     """A file as a raw tree, the line of each path in it, and keys that it gives twice."""
 
@@ -239,6 +250,7 @@ class RawFile:
     def _yaml(self, data: bytes) -> object:
         try:
             yaml = YAML(typ="safe", pure=True)
+            yaml.Scanner = _Scanner
             yaml.composer.warn_double_anchors = False  # YAML allows it, and a library's warning is no word to a user
             node = yaml.compose(data)
         except MarkedYAMLError as error:

@@ -196,6 +196,8 @@ def test_both_values_of_a_repeated_key_are_one_problem_in_json_too(tmp_path: Pat
         ("a: !!python/object:os.system x", "tag"),
         ("a: &a [*a]", "holds itself"),
         ("[" * 1500, "nested too deep"),
+        ("a: " + "[" * 65, "nested too deep"),
+        ("a: " + "{b: " * 65, "nested too deep"),
         (
             "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
             + "".join(
