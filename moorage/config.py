@@ -260,6 +260,8 @@ class RawFile:
             raise Unreadable(f"{self.name}: {where}{why}") from None
         except YAMLError as error:
             raise Unreadable(f"{self.name}: {str(error).splitlines()[0]}") from None
+        except KeyError:  # the library's word for a %YAML directive that it has no rules for
+            raise Unreadable(f"{self.name}: %YAML names a version that is neither 1.1 nor 1.2; leave it out") from None
         return None if node is None else self._built(node, "", ())
 
     def _built(self, node: Node, path: str, around: tuple[int, ...]) -> object:

@@ -195,6 +195,8 @@ def test_both_values_of_a_repeated_key_are_one_problem_in_json_too(tmp_path: Pat
         (b"\xff\xfe\x00", "unacceptable character"),
         ("a: !!python/object:os.system x", "tag"),
         ("a: &a [*a]", "holds itself"),
+        ("%YAML 9.9\n---\nssh: {}\n", "incompatible YAML document"),
+        ("auth:\n%YAML 9.9\n  users: {}\n", "neither 1.1 nor 1.2"),
         ("[" * 1500, "nested too deep"),
         ("a: " + "[" * 65, "nested too deep"),
         ("a: " + "{b: " * 65, "nested too deep"),
