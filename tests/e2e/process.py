@@ -49,16 +49,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(
-    folder: Path,
-    image: str,
-    more: Mapping[str, Any] = {},
-    ssh: Mapping[str, Any] = {},
-    within: Sequence[str] = (),
-    **shutdown: float,
-) -> AsyncIterator[Served]:
+async def served(*place: Any, **options: Any) -> AsyncIterator[Served]:
     """As `started`, and ready."""
-    async with started(folder, image, more, ssh, within, **shutdown) as it:
+    async with started(*place, **options) as it:
         ready = await it.until("MOORAGE_READY")
         it.port = int(ready["listen"][0].rpartition(":")[2])
         yield it
