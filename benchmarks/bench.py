@@ -26,7 +26,8 @@ MIB = 1024**2
 
 class Scale(Struct, frozen=True):
     """How much: rounds of a series, bytes and rounds of a transfer, connections held (idle: over the engine in memory),
-    logins in one reading of the CPU clock, blocks of logins in a row and their size, keystrokes, bursts.
+    logins in one reading of the CPU clock and seconds before the first, blocks of logins in a row and their size,
+    keystrokes, bursts.
     """
 
     rounds: int
@@ -35,6 +36,7 @@ class Scale(Struct, frozen=True):
     held: int
     idle: int
     logins: int
+    watch_s: float
     blocks: int
     block: int
     keystrokes: int
@@ -43,11 +45,11 @@ class Scale(Struct, frozen=True):
 
 
 FULL = Scale(
-    rounds=30, transfer_bytes=256 * MIB, transfers=20, held=300, idle=1000, logins=10, blocks=10, block=50,
-    keystrokes=500, sessions=100, bursts=5,
+    rounds=30, transfer_bytes=256 * MIB, transfers=20, held=300, idle=1000, logins=10, watch_s=125.0, blocks=10,
+    block=50, keystrokes=500, sessions=100, bursts=5,
 )  # fmt: skip
 QUICK = Scale(
-    rounds=5, transfer_bytes=64 * MIB, transfers=5, held=20, idle=200, logins=5, blocks=2, block=20,
+    rounds=5, transfer_bytes=64 * MIB, transfers=5, held=20, idle=200, logins=5, watch_s=0.0, blocks=2, block=20,
     keystrokes=100, sessions=10, bursts=2,
 )  # fmt: skip
 
