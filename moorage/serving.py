@@ -6,7 +6,7 @@ import trio
 from msgspec.structs import replace
 
 from actors.reload import Reread
-from moorage import process
+from moorage import memory, process
 from moorage.cannot_serve import CannotServe
 from moorage.daemon import Server, serve
 from moorage.logs import Log, LogUnavailable
@@ -75,7 +75,7 @@ async def _serve_until_stopped(
             nursery.start_soon(heed, signals, lambda: server, nursery.cancel_scope.cancel, log, manager)
             async with served as server, trio.open_nursery() as watching:
                 watching.start_soon(manager.watch, server.prove_alive)
-                process.keep_what_is_there()
+                memory.keep_what_is_there()
                 on_ready(server.addresses)
                 await server.wait_stopped()
                 watching.cancel_scope.cancel()
