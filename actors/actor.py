@@ -132,6 +132,10 @@ class Actor:
         """Do at once what neither waits nor fails."""
         raise AssertionError(f"{self.kind.name} has no hand for {type(effect).__name__}")
 
+    def at_once(self, effect: Effect) -> Event | None:
+        """The outcome of a `beside` effect that neither waits nor fails this time; None: it takes a task of its own."""
+        return None
+
     async def work(self, effect: Effect) -> Event:
         """Do what takes time, and say how it went. Raises `OutsideFault`."""
         raise AssertionError(f"{self.kind.name} has no hand for {type(effect).__name__}")
@@ -173,8 +177,11 @@ class Actor:
                 self._hand_is_busy = True
                 self.world.start(self._hand)
         elif kind in self.beside:
+            if (outcome := self.at_once(effect)) is not None:
+                self.post(outcome)
+                return
             self._scopes[kind] = scope = trio.CancelScope()
-            self.world.start(self._aside, effect, scope)
+            self.world.start_after_steps(scope, self._aside, effect, scope)
         else:
             self.perform(effect)
 

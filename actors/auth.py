@@ -117,10 +117,21 @@ class AuthActor(Actor):
             case _:
                 super().perform(effect)
 
+    def at_once(self, effect: Effect) -> Event | None:
+        """Whether a key is in the file, where no list of revoked ones is to be read."""
+        key = self.secrets.key
+        if not isinstance(effect, Ask) or key is None or key.revoked is not None:
+            return None
+        if (effect.factor, effect.source) != ("publickey", "users"):
+            return None
+        return self._answer(effect, self._sources.key_by_users(key))
+
     async def work(self, effect: Effect) -> Event:
         if not isinstance(effect, Ask):
             return await super().work(effect)
-        said = await self._ask(effect)
+        return self._answer(effect, await self._ask(effect))
+
+    def _answer(self, effect: Ask, said: Said) -> Answered:
         if said.verdict == "yes":
             self._said = (effect, said)
         return Answered(

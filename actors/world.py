@@ -59,6 +59,7 @@ class World:
         self._turn = this_turn()
         self._hosted: dict[Actor, None] = {}  # who takes steps, in the order of arrival
         self._ready: deque[Actor] = deque()  # once for each event
+        self._tasks: deque[tuple[trio.CancelScope, Callable[..., Any], tuple[Any, ...]]] = deque()  # to be started
         self._alarms: list[tuple[float, int, Alarm]] = []  # a heap
         self._alarm_numbers = count()
         self._bell = Bell(self._wake)  # for the first of them
@@ -76,6 +77,10 @@ class World:
     def start(self, fn: Callable[..., Any], *args: Any) -> None:
         """Run a task that outlives whoever asked for it."""
         self._nursery.start_soon(fn, *args)
+
+    def start_after_steps(self, scope: trio.CancelScope, fn: Callable[..., Any], *args: Any) -> None:
+        """Run a task when all have taken their steps, unless one of those has cancelled its scope."""
+        self._tasks.append((scope, fn, args))
 
     def spawn(self, actor: Actor, first: Event) -> None:
         """Bring an actor to life with its first event."""
@@ -170,9 +175,14 @@ class World:
     def _take_steps(self) -> None:
         for _ in range(STEPS_MAX):
             if not self._ready:
-                return
+                break
             self._ready.popleft().take_event()
-        self._wake()
+        else:
+            self._wake()
+        while self._tasks:
+            scope, fn, args = self._tasks.popleft()
+            if not scope.cancel_called:
+                self.start(fn, *args)
 
     def crashed(self, actor: Actor, error: Exception) -> None:
         """An error of ours. It is logged with the last steps and ends that connection, nobody else's."""

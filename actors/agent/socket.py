@@ -59,10 +59,11 @@ class LinkSocket:
         """
         pid, uid, _ = PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
         try:
-            groups = Path(f"/proc/{pid}/cgroup").read_text()
+            with open(f"/proc/{pid}/cgroup", "rb", buffering=0) as file:
+                groups = file.readall()
         except OSError:
             return False
-        if not self.link.container or self.link.container not in groups:
+        if not self.link.container or self.link.container.encode() not in groups:
             return False
         with suppress(OSError):  # the agent opens its own then, and we hold neither end
             self.terminals = Terminals(f"/proc/{pid}/root", uid)

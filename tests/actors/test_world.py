@@ -47,6 +47,29 @@ class Door(Actor):
         return Opened()
 
 
+class Aside(Door):
+    """One whose pushing is done beside: `outcome` is known at once, if there is one. `pushes` are those that began."""
+
+    queued = frozenset()
+    beside = frozenset({Push})
+
+    def __init__(self, world: World, name: str, outcome: Event | None = None, lets_go: bool = False) -> None:
+        super().__init__(world, name)
+        self.outcome, self.lets_go, self.pushes = outcome, lets_go, 0
+
+    def at_once(self, effect: Effect) -> Event | None:
+        return self.outcome
+
+    def _step(self, event: Event) -> None:
+        super()._step(event)
+        if isinstance(event, Whistled) and self.lets_go:
+            self.drop(Push)
+
+    async def work(self, effect: Effect) -> Event:
+        self.pushes += 1
+        return await super().work(effect)
+
+
 def knock(**seconds: float) -> Knocked:
     return Knocked(who="me", seconds=seconds)
 
@@ -103,6 +126,30 @@ async def test_events_are_taken_in_their_order_whoever_posts(autojump_clock: tri
         assert len(second.told) == 1
         for door in (first, second):
             door.end()
+
+
+async def test_what_is_known_at_once_takes_no_task(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_world() as (world, _):
+        door = Aside(world, "d1", outcome=Opened())
+        world.spawn(door, knock())
+        await trio.testing.wait_all_tasks_blocked()
+        assert door.cell.state == "OPEN" and door.pushes == 0 and trio.current_time() < 0.1
+        door.end()
+
+
+@pytest.mark.parametrize(("lets_go", "begun"), [(True, 0), (False, 1)])
+async def test_what_is_let_go_in_the_same_turn_never_begins(
+    autojump_clock: trio.testing.MockClock, lets_go: bool, begun: int
+) -> None:
+    async with open_world() as (world, _):
+        door = Aside(world, "d1", lets_go=lets_go)
+        world.spawn(door, knock())
+        door.post(Whistled())
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert door.pushes == begun and door.cell.state == "OPENING"
+        await trio.sleep(1.0)
+        assert door.cell.state == ("OPENING" if lets_go else "OPEN")
+        door.end()
 
 
 async def test_one_that_fails_ends_alone(autojump_clock: trio.testing.MockClock) -> None:
