@@ -23,6 +23,7 @@ from protocol.container import (
     ContainerStarted,
     CreateContainer,
     ExpectOrphan,
+    ForgetImage,
     KillContainer,
     LeaveExit,
     LeaveImage,
@@ -62,10 +63,11 @@ class ContainerActor(Actor):
         pump: "Pump | None" = None,
         want_image: Callable[["ContainerActor", WantImage], None] = lambda actor, effect: None,
         leave_image: Callable[["ContainerActor"], None] = lambda actor: None,
+        forget_image: Callable[[str], None] = lambda reference: None,
     ) -> None:
         super().__init__(world, id, ledger, {**about, "container": order.name})
         self.order, self.pump = order, pump
-        self._want_image, self._leave_image = want_image, leave_image
+        self._want_image, self._leave_image, self._forget_image = want_image, leave_image, forget_image
         self.link: AgentLink | None = None
         self.image_command = ImageCommand()
 
@@ -84,6 +86,8 @@ class ContainerActor(Actor):
                 self._want_image(self, effect)
             case LeaveImage():
                 self._leave_image(self)
+            case ForgetImage(reference=reference):
+                self._forget_image(reference)
             case LeaveExit():
                 self.drop(AwaitExit)
             case AwaitAgent():

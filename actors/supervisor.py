@@ -330,10 +330,12 @@ class Supervisor:
             link=self._link(settings),
         )
         pump = session.pump if session is not None else None
-        want_image = partial(self._images.want, execution.platform, execution.auth)
+        images = self._images
+        want_image = partial(images.want, execution.platform, execution.auth)
         actor = ContainerActor(
-            self.world, effect.container, owner.ledger, owner.about, order, pump, want_image, self._images.leave
-        )
+            self.world, effect.container, owner.ledger, owner.about, order, pump,
+            want_image, images.leave, images.forget,
+        )  # fmt: skip
         self.world.spawn(actor, wanted)
 
     def _clean_up(self, actor: Actor) -> None:

@@ -28,6 +28,7 @@ from protocol.container import (
     CreateContainer,
     CreateFailed,
     ExpectOrphan,
+    ForgetImage,
     KillContainer,
     LeaveExit,
     LeaveImage,
@@ -42,8 +43,8 @@ from protocol.container import (
     WantImage,
 )
 from protocol.container import ContainerState as S
-from protocol.image import ImageFailed, PullProgressed
-from protocol.settings import ExecutionMode
+from protocol.image import ImageFailed, ImageRemembered, PullProgressed
+from protocol.settings import ExecutionMode, ImagePullPolicy
 
 START = "container_start"  # docker.timeouts.containerStart: image, create and start, one budget
 COMMAND = "command_start"  # docker.timeouts.commandStart: in session mode create, attach and start
@@ -55,6 +56,7 @@ REMOVE = "container_remove"  # docker.timeouts.containerStop again: when a remov
 class ContainerCell(RetryCell):
     """`id` is the engine's, once it told us. `attach_tries` outlives the container that is replaced.
 
+    `is_remembered`: nobody has looked whether the engine has the image, only the create will tell.
     `is_uncertain`: a create whose end we have not heard may still be under way at the engine.
     """
 
@@ -62,6 +64,9 @@ class ContainerCell(RetryCell):
     container: str = ""
     owner: str = ""
     image: str = ""
+    platform: str = ""
+    policy: ImagePullPolicy = "IfNotPresent"
+    is_remembered: bool = False
     mode: ExecutionMode = "connection"
     id: str = ""
     link: Link = "none"
@@ -90,6 +95,11 @@ def nothing_was_made(cell: ContainerCell, event: CreateFailed) -> bool:
     return event.fault in PERMANENT and cell.tries == 0
 
 
+def image_is_gone(cell: ContainerCell, event: CreateFailed) -> bool:
+    """What was remembered of it is outdated, so far as we can tell; or something else of the order is not there."""
+    return cell.is_remembered and event.fault == "not_found" and nothing_was_made(cell, event)
+
+
 def it_may_still_come(cell: ContainerCell, event: ContainerRemoved) -> bool:
     """It is not there, but who knows whether the create that we gave up is over."""
     return cell.is_uncertain
@@ -100,8 +110,18 @@ def it_may_still_come(cell: ContainerCell, event: ContainerRemoved) -> bool:
 
 def want_image(cell: ContainerCell, event: ContainerWanted) -> Effects:
     cell.container, cell.owner, cell.image, cell.mode = event.container, event.owner, event.image, event.mode
+    cell.platform, cell.policy = event.platform, event.policy
     cell.seconds, cell.link = dict(event.seconds), event.link
-    return (WantImage(reference=event.image, platform=event.platform, policy=event.policy),)
+    return (_want_image(cell),)
+
+
+def look_again(cell: ContainerCell, event: CreateFailed) -> Effects:
+    cell.is_remembered = False
+    return ForgetImage(reference=cell.image), _want_image(cell)
+
+
+def _want_image(cell: ContainerCell) -> WantImage:
+    return WantImage(reference=cell.image, platform=cell.platform, policy=cell.policy)
 
 
 def leave_image(cell: ContainerCell, event: Event) -> Effects:
@@ -114,6 +134,11 @@ def pass_on(cell: ContainerCell, event: PullProgressed) -> Effects:
 
 def create(cell: ContainerCell, event: Event) -> Effects:
     return (CreateContainer(),)
+
+
+def create_unseen(cell: ContainerCell, event: ImageRemembered) -> Effects:
+    cell.is_remembered = True
+    return create(cell, event)
 
 
 def back_off_create(cell: ContainerCell, event: CreateFailed) -> Effects:

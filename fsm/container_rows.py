@@ -30,7 +30,7 @@ from protocol.container import (
     WaitFailed,
 )
 from protocol.container import ContainerState as S
-from protocol.image import ImageFailed, ImagePullBegan, ImageReady, PullProgressed
+from protocol.image import ImageFailed, ImagePullBegan, ImageReady, ImageRemembered, PullProgressed
 
 ATTACHING = (S.ATTACHING, S.ATTACHING_AGAIN, S.REPLACING)
 STARTING = (S.CREATING, S.CREATING_AGAIN, *ATTACHING, S.STARTING, S.STARTING_AGAIN)
@@ -68,9 +68,11 @@ ROWS = (
     Row("CT0204", S.RESOLVING,       DeadlinePassed,    S.FAILED,          do.expire_look,            None,                (LOOK_FAILED,),      START),
     Row("CT0205", S.RESOLVING,       StopWanted,        S.REMOVED,         do.leave_image),  # nothing was made
     Row("CT0206", S.RESOLVING,       TerminateWanted,   S.REMOVED,         do.leave_image),
+    Row("CT0207", S.RESOLVING,       ImageRemembered,   S.CREATING,        do.create_unseen,          None,                (CREATE,)),
 
     Row("CT0301", S.CREATING,        ContainerCreated,  S.ATTACHING,       do.attach,                 do.stdio_is_wanted,  (ATTACH,)),
     Row("CT0302", S.CREATING,        ContainerCreated,  S.STARTING,        do.start,                  None,                (BEGIN,)),
+    Row("CT0310", S.CREATING,        CreateFailed,      S.RESOLVING,       do.look_again,             do.image_is_gone,    (CREATE_FAILED.quiet(),)),
     Row("CT0303", S.CREATING,        CreateFailed,      S.FAILED,          do.fail_create,            do.nothing_was_made, (CREATE_FAILED,)),
     Row("CT0304", S.CREATING,        CreateFailed,      S.CREATING_AGAIN,  do.back_off_create,        may_try_again,       (CREATE_FAILED.quiet(),)),
     Row("CT0305", S.CREATING,        CreateFailed,      S.REMOVING,        do.fail_create_and_remove, None,                (CREATE_FAILED, GO)),

@@ -29,6 +29,16 @@ from protocol.image import ImageState as S
 from protocol.settings import ImagePullPolicy
 
 
+def will_do_as_it_is(reference: str, policy: ImagePullPolicy) -> bool:
+    """Whether no registry is asked for what the engine has."""
+    return policy == "Never" or (policy == "IfNotPresent" and not _moves(reference))
+
+
+def _moves(reference: str) -> bool:
+    tag = reference.rpartition("/")[2].partition(":")[2]
+    return "@" not in reference and tag in ("", "latest")
+
+
 class ImageCell(RetryCell):
     """`waiters` are container actors, in the order they came."""
 
@@ -47,10 +57,7 @@ def policy_is_always(cell: ImageCell, event: ImageWanted) -> bool:
 
 def tag_is_latest_or_empty(cell: ImageCell, event: ImageWanted) -> bool:
     """Kubernetes' rule, and that of ContainerSSH 0.4: such a tag moves, so IfNotPresent asks the registry."""
-    if event.policy != "IfNotPresent" or "@" in event.reference:
-        return False
-    tag = event.reference.rpartition("/")[2].partition(":")[2]
-    return tag in ("", "latest")
+    return event.policy == "IfNotPresent" and _moves(event.reference)
 
 
 def is_absent_and_may_not_be_pulled(cell: ImageCell, event: Fault) -> bool:

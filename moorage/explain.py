@@ -96,6 +96,7 @@ PHRASES: Mapping[str, str] = {
     "pull_progressed": "the pull went on: {line}",
     "image_pull_began": "the image had to be pulled",
     "image_ready": "the image was there",
+    "image_remembered": "the image was there at an earlier login",
     "image_failed": "there was to be no image: {why}",
     # terminal and signal
     "terminal_opened": "its {target} {id} was running",

@@ -165,6 +165,12 @@ class WantImage(Effect, frozen=True, kw_only=True, tag="want_image"):
     policy: ImagePullPolicy
 
 
+class ForgetImage(Effect, frozen=True, kw_only=True, tag="forget_image"):
+    """The engine has it no more, whatever was remembered."""
+
+    reference: str
+
+
 class LeaveImage(Effect, frozen=True, kw_only=True, tag="leave_image"):
     """Tell the image actor that we wait no more."""
 

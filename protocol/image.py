@@ -60,6 +60,10 @@ class ImageReady(Event, frozen=True, kw_only=True, tag="image_ready"):
     """To each waiter: go on."""
 
 
+class ImageRemembered(Event, frozen=True, kw_only=True, tag="image_remembered"):
+    """To a container: the engine had it when it was asked last, so go on. Whether it still has it, the create says."""
+
+
 class ImageFailed(Event, frozen=True, kw_only=True, tag="image_failed"):
     """To each waiter: there will be no image. `why` is a sentence for the user."""
 

@@ -69,6 +69,11 @@ def kill(name: str, signal: str = "KILL") -> None:
     call("POST", f"/containers/{name}/kill?signal={signal}")
 
 
+def pull_image(reference: str) -> None:
+    status, said = send("POST", f"/images/create?{urlencode({'fromImage': reference})}", None, "application/json")
+    assert status == 200 and b'"error"' not in said, said
+
+
 def forget_image(reference: str) -> None:
     call("DELETE", f"/images/{reference}?force=1")
 

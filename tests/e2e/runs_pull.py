@@ -11,7 +11,7 @@ import trio
 from actors.image import ImageActor
 from protocol.settings import RegistryAuth
 from tests.e2e import outside
-from tests.e2e.harness import Done, Harness
+from tests.e2e.harness import FAKE_IMAGE, Done, Harness
 from tests.e2e.proxy import Proxy, open_proxy
 from tests.e2e.runs import REGISTRY, Setup, run
 from tests.e2e.sentence import told
@@ -88,14 +88,61 @@ async def pull_absent(setup: Setup) -> None:
         assert image.pulls == 1
 
 
-@run("pull-if-not-present-present", end="exit status 0", rows=("IM0103", "IM0201", "CT0701"), needs=PULLS, kept=1)
+@run("pull-if-not-present-present", end="exit status 0", rows=("IM0103", "IM0201", "CT0701"), needs=PULLS)
 async def pull_present(setup: Setup) -> None:
     """IfNotPresent, and the image is here: the registry is not asked."""
-    async with offer(setup, "tools/present") as image, setup.harness(image=image.reference) as harness:
-        await lands(harness)
+    async with offer(setup, "tools/present") as image:
+        await trio.to_thread.run_sync(outside.pull_image, image.reference)  # the proxy needs the loop
         before = len(image.proxy.asked)
-        await lands(harness)
+        async with setup.harness(image=image.reference) as harness:
+            await lands(harness)
         assert len(image.proxy.asked) == before
+
+
+@run("pull-remembered", end="exit status 0", rows=("CT0207", "CT0302", "CT0701"), needs=("engine", "openssh"), kept=1)
+async def pull_remembered(setup: Setup) -> None:
+    """The engine had the image at the login before: it is not asked again, the create would tell."""
+    async with setup.harness() as harness:
+        await lands(harness)
+        looks = harness.said.count("DOCKER_IMAGE_LISTING")
+        await lands(harness)
+        assert looks == harness.said.count("DOCKER_IMAGE_LISTING") == 1
+
+
+@run("pull-removed", end="exit status 0", rows=("CT0207", "CT0310", "IM0203", "CT1701", "CT0701"), needs=PULLS, kept=1)
+async def pull_removed(setup: Setup) -> None:
+    """Somebody removes the image between two logins: the create says so, and it is pulled again."""
+    async with offer(setup, "tools/removed") as image, setup.harness(image=image.reference) as harness:
+        await lands(harness)
+        await harness.all_gone()
+        outside.forget_image(image.reference)
+        await lands(harness)
+        assert image.pulls == 2 and outside.has_image(image.reference)
+
+
+@run("pull-never-removed", end="exit status 125", rows=("CT0207", "CT0310", "IM0202", "CT0202"), needs=(), kept=1)
+async def pull_never_removed(setup: Setup) -> None:
+    """Somebody removes the image, and the policy is Never: one sentence at each login until it is back."""
+    async with setup.fake_harness(image_pull_policy="Never") as harness, harness.client() as client:
+        assert (await client.run("exit 7")).status == 7
+        assert harness.fake is not None
+        image = harness.fake.images.pop(FAKE_IMAGE)
+        for _ in range(2):
+            async with harness.client() as late:
+                told(await late.run("true"), "MOORAGE_IMAGE_ABSENT", FAKE_IMAGE, "imagePullPolicy is Never")
+        harness.fake.images[FAKE_IMAGE] = image
+        async with harness.client() as again:
+            assert (await again.run("exit 7")).status == 7
+
+
+@run("create-lacks-something", end="exit status 125", rows=("CT0207", "CT0310", "IM0201", "CT0303"), needs=(), kept=1)
+async def create_lacks_something(setup: Setup) -> None:
+    """At the create the engine misses something that is not the image: believed when it says so again."""
+    points = "create_container: 1*off -> 2*fail(not_found) -> off"
+    async with setup.fake_harness(points) as harness, harness.client() as client:
+        assert (await client.run("exit 7")).status == 7
+        async with harness.client() as late:
+            told(await late.run("true"), "DOCKER_CONTAINER_CREATE_FAILED", "failpoint in create_container")
 
 
 @run("pull-if-not-present-latest", end="exit status 0", rows=("IM0102", "IM0401", "CT0701"), needs=PULLS, kept=1)

@@ -106,6 +106,7 @@ SPECIMENS: Mapping[str, Specimen] = {
             "served, attached": {"link": "attach"},
             "session mode, served": {"mode": "session", "owner": "ss", "link": "socket"},
             "a create is lost": {"is_uncertain": True},
+            "its image is remembered": {"is_remembered": True},
         },
         {
             "ABSENT": {"container": "", "owner": "", "image": "", "id": ""},

@@ -49,7 +49,7 @@ def with_row(row: Row) -> Kind:
 @pytest.mark.parametrize(
     ("check", "broken", "complaint"),
     [
-        (graph.ids, without("CT0304"), "CT03: rows are numbered [1, 2, 3, 5, 6, 7, 8, 9]"),
+        (graph.ids, without("CT0304"), "CT03: rows are numbered [1, 2, 10, 3, 5, 6, 7, 8, 9]"),
         (graph.ids, with_row(Row("CT304", S.CREATING, StopWanted, None)), "CT304: not CT and four digits"),
         (graph.ids, with_row(Row("CT1509", S.CREATING, StopWanted, None)), "CT1509: the rows of CREATING"),
         (graph.guards, with_row(Row("CT1509", S.REMOVING_AGAIN, StopWanted, None)), "CT1509: a row above it"),

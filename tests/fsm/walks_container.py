@@ -27,6 +27,7 @@ from protocol.container import (
     CreateContainer,
     CreateFailed,
     ExpectOrphan,
+    ForgetImage,
     KillContainer,
     KillFailed,
     LeaveExit,
@@ -43,7 +44,7 @@ from protocol.container import (
     WaitFailed,
     WantImage,
 )
-from protocol.image import ImageFailed, ImagePullBegan, ImageReady, PullProgressed
+from protocol.image import ImageFailed, ImagePullBegan, ImageReady, ImageRemembered, PullProgressed
 from tests.fsm.walks import Choice, World, Wrong
 
 SECONDS = {"container_start": 60.0, "container_stop": 5.0, "container_remove": 60.0, "link": 2.0}
@@ -63,6 +64,7 @@ class ContainerWorld(World):
         self.orders: deque[Effect] = deque()
         self.waits = self.wait_is_late = False  # AwaitExit is under way; it was let go of too late
         self.resolves = False  # the image actor has us in its list
+        self.memory = self.dice.choice(("none", "none", "is asked"))  # of images: then it is used, then forgotten
         self.told: list[Event] = []
         self.stops = 0
         self.spare = self.dice.random() < 0.5  # its owner is the pool
@@ -95,6 +97,8 @@ class ContainerWorld(World):
         found: list[Choice] = [(self.speed, self._answer)] if self.orders else []
         if self.resolves:
             found += [(0.5, self._pulls), (0.5, self._image)]
+        if self.resolves and self.memory == "is asked":
+            found = [(1.0, self._remembers)]
         if self.waits and not (self.exists and self.runs):
             found.append((0.2, self._exited))
         if self.agent == "asked for" and self.runs:
@@ -166,6 +170,10 @@ class ContainerWorld(World):
         self.resolves = False
         return ImageReady() if self.ok() or self.ok() else ImageFailed(code="DOCKER_IMAGE_PULL_FAILED", why="no")
 
+    def _remembers(self) -> Event:
+        self.resolves, self.memory = False, "is used"
+        return ImageRemembered()
+
     def _exited(self) -> Event:
         self.waits = False
         if not self.exists and self.dice.random() < 0.5:
@@ -210,6 +218,9 @@ class ContainerWorld(World):
                 self._tell(event)
             case WantImage(reference="busybox"):
                 self.resolves = True
+            case ForgetImage(reference="busybox"):
+                self.expect(self.memory == "is used", "forgets what nobody has remembered")
+                self.memory = "none"
             case LeaveImage():
                 self.expect(self.resolves, "leaves an image that it has")
                 self.resolves = False
