@@ -17,7 +17,10 @@ from actors.supervisor import Supervisor
 from protocol import codes
 
 PERIOD_S = 60.0
-WATCH_PERIOD_S, WATCH_LOOKS = 1.0, 120  # looks that the engine has answered
+# Looks that the engine has answered, and the pauses after them: two minutes. With a hundred containers one takes the
+# engine 10 ms, which others' keystrokes wait for.
+EAGER_LOOKS, EAGER_PERIOD_S = 10, 1.0
+WATCH_LOOKS, WATCH_PERIOD_S = EAGER_LOOKS + 37, 3.0
 OWNED_NAME = re.compile(r"moorage-[0-9a-f]{12}(-\d+)?")  # of a connection, or of one of its sessions
 
 
@@ -46,7 +49,7 @@ class Sweeper:
             await self.look()
             self._wake = trio.Event()
             if self._watch:
-                await trio.sleep(WATCH_PERIOD_S)
+                await trio.sleep(EAGER_PERIOD_S if self._watch > WATCH_LOOKS - EAGER_LOOKS else WATCH_PERIOD_S)
                 continue
             with trio.move_on_after(PERIOD_S):
                 await self._wake.wait()

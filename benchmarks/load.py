@@ -191,7 +191,7 @@ def cpu(bench: Bench) -> list[Group]:
             comparisons=(Comparison(CONNECTION, SSHD), Comparison(SESSION, SSHD), Comparison(CONNECTION, SSHD_EXEC)),
             bounds=dict.fromkeys((CONNECTION, WARM), Promise("at most 10 ms", 10.0)),
             note="With its child processes, so for sshd with the shell and the docker command; never with the engine. "
-            "Two minutes after the start, when Moorage looks no more each second for what a dead daemon may have left.",
+            "Two minutes after the start, when Moorage looks no more for what a dead daemon may have left.",
         )
     ]
 

@@ -102,7 +102,7 @@ DOCKER_CONTAINER_REMOVE_SUCCESSFUL = _docker("CONTAINER_REMOVE_SUCCESSFUL", "deb
 MOORAGE_ORPHAN_FOUND = Code("MOORAGE_ORPHAN_FOUND", "warning", "found a container that a crash left behind",
     "It carries our instance label and no living daemon holds its boot lock, or this one has no owner for it. It is being removed.")
 MOORAGE_ORPHAN_EXPECTED = Code("MOORAGE_ORPHAN_EXPECTED", "notice", "the engine may still make a container that we have given up",
-    "The answer to a create is lost, and the container is not there, or not yet. For two minutes the sweep looks for it each second.")
+    "The answer to a create is lost, and the container is not there, or not yet. For two minutes the sweep looks for it, at first each second.")
 DOCKER_CONTAINER_SHUTTING_DOWN = _docker("CONTAINER_SHUTTING_DOWN", "info", "a session was refused because its container is going away",
     "A program was asked for while the container or the server is ending.",
     "the server is shutting down")
