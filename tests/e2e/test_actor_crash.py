@@ -117,7 +117,9 @@ async def test_an_image_that_crashes_ends_those_who_wait_for_it(setup: Setup) ->
             await trio.lowlevel.checkpoint()
             raise Boom("inspect_image")
 
-        harness.fake.inspect_image = boom  # type: ignore[union-attr,method-assign,assignment]
+        assert harness.fake is not None
+        harness.fake.failpoints.set("create_container: 1*fail(not_found) -> off")  # so it looks
+        harness.fake.inspect_image = boom  # type: ignore[method-assign,assignment]
         async with harness.client() as victim:
             done = await victim.run("true")
         assert done.status == 125 and b"(MOORAGE_" in done.err and done.err.count(b"\n") == 1, done
