@@ -108,16 +108,14 @@ async def test_frozen(setup: Setup) -> None:
             os.kill(pid, signal.SIGSTOP)
             try:
                 created = harness.said.count("DOCKER_CONTAINER_CREATE")
-                listed = harness.said.count("DOCKER_IMAGE_LISTING")
                 for _ in range(3):
                     await stack.enter_async_context(harness.client())
-                await harness.said.until("DOCKER_IMAGE_LISTING", listed + 1)
+                await harness.said.until("DOCKER_CONTAINER_CREATE", created + 1)
                 await stack.aclose()
                 await trio.sleep(5.0)
             finally:
                 os.kill(pid, signal.SIGCONT)
         await gone(harness, "engine frozen for 5 s and more, 6 clients leave meanwhile, engine goes on")
-        assert created <= harness.said.count("DOCKER_CONTAINER_CREATE")
         await newcomer(harness)
         await harness.all_gone()
 
