@@ -320,7 +320,10 @@ async def shutdown_term(setup: Setup) -> None:
 
 
 @run(
-    "session-shutdown-kill", end="closed", rows=("CN0609", "SS0612", "CT0905", "CT1103", "CT1105", "CT1201"), needs=SSH
+    "session-shutdown-kill",
+    end="closed",
+    rows=("CN0609", "SS0612", "CT0905", "CT1103", "CT1105|CT1106", "CT1201"),
+    needs=SSH,
 )
 async def shutdown_kill(setup: Setup) -> None:
     """A program that ignores TERM: after shutdown.kill its container is removed by force."""
