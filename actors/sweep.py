@@ -48,10 +48,10 @@ class Sweeper:
         while True:
             await self.look()
             self._wake = trio.Event()
-            if self._watch:
-                await trio.sleep(EAGER_PERIOD_S if self._watch > WATCH_LOOKS - EAGER_LOOKS else WATCH_PERIOD_S)
+            if self._watch > WATCH_LOOKS - EAGER_LOOKS:
+                await trio.sleep(EAGER_PERIOD_S)  # whatever else is in doubt by then is looked into with it
                 continue
-            with trio.move_on_after(PERIOD_S):
+            with trio.move_on_after(WATCH_PERIOD_S if self._watch else PERIOD_S):
                 await self._wake.wait()
 
     async def look(self) -> None:

@@ -63,6 +63,19 @@ async def test_after_a_while_it_looks_each_minute_and_then_often_again(autojump_
         assert engine.calls["list_containers"] >= looks + 10
 
 
+async def test_a_doubt_is_looked_into_at_once_and_then_each_second(autojump_clock: trio.testing.MockClock) -> None:
+    async with FakeEngine.open() as engine, sweeping(engine, []) as sweeper:
+        await trio.sleep(30.5)  # every three seconds by then
+        looks = engine.calls["list_containers"]
+        sweeper.watch()
+        await trio.sleep(0.4)
+        assert engine.calls["list_containers"] == looks + 1
+        for _ in range(50):  # as many create answers may be lost as there are logins
+            sweeper.watch()
+            await trio.sleep(0.1)
+        assert engine.calls["list_containers"] <= looks + 7
+
+
 async def test_an_engine_that_is_back_is_asked_within_a_second(autojump_clock: trio.testing.MockClock) -> None:
     said: list[str] = []
     async with FakeEngine.open() as engine, sweeping(engine, said) as sweeper:
